@@ -1,0 +1,4 @@
+//! Mathematics of the rings.
+
+/// Vector instructions.
+pub mod backend;

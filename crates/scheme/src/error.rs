@@ -1,0 +1,102 @@
+/// The result of every fallible call in the workspace.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong: what was got, what was expected, and what to do about it.
+///
+/// The variants are the classes of exception that the Python package raises.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Parameters that do not exist, do not fit together, or are not secure.
+    #[error("invalid parameter {what}: got {got}, expected {expected}; {hint}")]
+    Parameter {
+        /// The parameter's name.
+        what: &'static str,
+        /// The value that was given.
+        got: String,
+        /// What would have been accepted.
+        expected: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Shapes that do not fit the operation.
+    #[error("{operation}: shapes do not fit: got {got}, expected {expected}; {hint}")]
+    Shape {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The shapes that were given.
+        got: String,
+        /// What would have been accepted.
+        expected: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Not enough multiplicative depth is left.
+    #[error(
+        "{operation} needs {needed} more level(s), {left} left; encrypt with more depth (`depth` of the parameters), or at a greater depth (`encrypt_at`)"
+    )]
+    Depth {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// Levels that the operation consumes.
+        needed: usize,
+        /// Levels that are left.
+        left: usize,
+    },
+    /// An evaluation key that was not generated.
+    #[error("{operation} needs the {key}, which these evaluation keys do not hold; make them from the plan that lists it")]
+    MissingKey {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The missing key, e.g. `Galois key for rotation by 3`.
+        key: String,
+    },
+    /// Data under one key met data or keys of another.
+    #[error("key mismatch in {operation}: got {got}, expected {expected}; load the object with the keys it was made under")]
+    KeyMismatch {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// The identifier found.
+        got: String,
+        /// The identifier expected.
+        expected: String,
+    },
+    /// Bytes that are not what they claim to be.
+    #[error("malformed {what}: got {got}, expected {expected}; the bytes are truncated, altered, or of another kind")]
+    Wire {
+        /// What was being read.
+        what: &'static str,
+        /// What was found.
+        got: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A value that cannot be encoded: NaN, infinite, or beyond the range.
+    #[error("value {got} at index {index} cannot be encoded; expected {expected}; {hint}")]
+    Value {
+        /// Position in the input.
+        index: usize,
+        /// The value.
+        got: String,
+        /// The range.
+        expected: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Something that the scheme cannot do.
+    #[error("{scheme} does not support {operation}; {hint}")]
+    Unsupported {
+        /// The scheme's name.
+        scheme: &'static str,
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The one error for whatever fails after decryption: no detail, so that it is no oracle.
+    #[error("decryption failed; the ciphertext is not a valid result under this key")]
+    Decryption,
+    /// The caller asked for the computation to stop.
+    #[error("interrupted by the caller; nothing was changed")]
+    Interrupted,
+}

@@ -1,0 +1,21 @@
+//! What an encryption scheme can do.
+//!
+//! This crate sits below every scheme and below the linear algebra: it holds the small capability traits
+//! ([`capability`]), the one error type ([`Error`]), the security tables ([`security`]), the envelope of every
+//! serialized object ([`wire`]), a scheme that computes in clear for tests and simulation ([`clear`]), and the suite
+//! that every scheme must pass ([`conformance`]).
+//!
+//! It knows no ring, no key and no ciphertext, and contains no mathematics of encryption.
+
+pub mod capability;
+pub mod clear;
+pub mod conformance;
+mod error;
+pub mod security;
+pub mod wire;
+
+pub use capability::{
+    Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Rotate, Scheme, Value, WeightMatrix, Wire,
+};
+pub use clear::ClearScheme;
+pub use error::{Error, Result};
