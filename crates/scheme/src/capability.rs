@@ -91,7 +91,8 @@ pub trait Add: Scheme {
             expected: "at least one".into(),
             hint: "an empty sum has no shape",
         })?;
-        rest.iter().try_fold((*first).clone(), |acc, ct| self.add(&acc, ct))
+        rest.iter()
+            .try_fold((*first).clone(), |acc, ct| self.add(&acc, ct))
     }
 }
 
@@ -113,7 +114,11 @@ pub trait MulPlain: Scheme {
     ///
     /// # Errors
     /// `Shape` if lengths differ or are zero, `Depth` if none is left or a plaintext was prepared for another depth.
-    fn mul_prepared(&self, cts: &[&Self::Ciphertext], plains: &[&Self::Plaintext]) -> Result<Self::Ciphertext>;
+    fn mul_prepared(
+        &self,
+        cts: &[&Self::Ciphertext],
+        plains: &[&Self::Plaintext],
+    ) -> Result<Self::Ciphertext>;
     /// `ct * values`, slot by slot.
     fn mul_plain(&self, ct: &Self::Ciphertext, values: &[Self::Value]) -> Result<Self::Ciphertext> {
         let plain = self.prepare(values, self.depth(ct))?;
@@ -176,7 +181,11 @@ pub trait Combine: Scheme {
     ///
     /// # Errors
     /// `Shape` if `cts.len() != weights.cols()`; `Depth`; `Value` for weights that cannot be encoded.
-    fn combine(&self, weights: WeightMatrix<'_, Self::Value>, cts: &[&Self::Ciphertext]) -> Result<Vec<Self::Ciphertext>>;
+    fn combine(
+        &self,
+        weights: WeightMatrix<'_, Self::Value>,
+        cts: &[&Self::Ciphertext],
+    ) -> Result<Vec<Self::Ciphertext>>;
 }
 
 /// Ciphertext x ciphertext. One level; needs the relinearization key.
@@ -189,7 +198,8 @@ pub trait Mul: Scheme {
     ///
     /// # Errors
     /// As `mul`, and `Shape` if lengths differ or are zero.
-    fn mul_sum(&self, a: &[&Self::Ciphertext], b: &[&Self::Ciphertext]) -> Result<Self::Ciphertext>;
+    fn mul_sum(&self, a: &[&Self::Ciphertext], b: &[&Self::Ciphertext])
+    -> Result<Self::Ciphertext>;
 }
 
 /// Cyclic rotation of the slots. No depth; needs the Galois key of the step.
@@ -273,4 +283,37 @@ pub trait Decrypt {
         ct: &<Self::Scheme as Scheme>::Ciphertext,
         rng: &mut R,
     ) -> Result<Vec<<Self::Scheme as Scheme>::Value>>;
+}
+
+/// Checks the length of a plain operand that is repeated periodically to fill `slots` (see the [module page](self)).
+///
+/// # Errors
+/// `Shape` unless `len` is a power of two dividing `slots`.
+pub fn check_period(operation: &'static str, len: usize, slots: usize) -> Result<()> {
+    // Slots are a power of two, so that every smaller power of two divides them.
+    if len.is_power_of_two() && len <= slots {
+        return Ok(());
+    }
+    Err(crate::Error::Shape {
+        operation,
+        got: format!("{len} plain values"),
+        expected: format!("a power of two of them, at most {slots} (the slots)"),
+        hint: "pad with zeros to a power of two",
+    })
+}
+
+/// Checks that two lists of terms of a sum pair up.
+///
+/// # Errors
+/// `Shape` if the lengths differ or are zero.
+pub fn check_pairs(operation: &'static str, left: usize, right: usize) -> Result<()> {
+    if left == right && left > 0 {
+        return Ok(());
+    }
+    Err(crate::Error::Shape {
+        operation,
+        got: format!("{left} and {right} terms"),
+        expected: "equally many, at least one".into(),
+        hint: "an empty sum has no shape",
+    })
 }

@@ -44,7 +44,9 @@ pub enum Error {
         left: usize,
     },
     /// An evaluation key that was not generated.
-    #[error("{operation} needs the {key}, which these evaluation keys do not hold; make them from the plan that lists it")]
+    #[error(
+        "{operation} needs the {key}, which these evaluation keys do not hold; make them from the plan that lists it"
+    )]
     MissingKey {
         /// The operation that was asked for.
         operation: &'static str,
@@ -52,7 +54,9 @@ pub enum Error {
         key: String,
     },
     /// Data under one key met data or keys of another.
-    #[error("key mismatch in {operation}: got {got}, expected {expected}; load the object with the keys it was made under")]
+    #[error(
+        "key mismatch in {operation}: got {got}, expected {expected}; load the object with the keys it was made under"
+    )]
     KeyMismatch {
         /// The operation that was asked for.
         operation: &'static str,
@@ -62,7 +66,9 @@ pub enum Error {
         expected: String,
     },
     /// Bytes that are not what they claim to be.
-    #[error("malformed {what}: got {got}, expected {expected}; the bytes are truncated, altered, or of another kind")]
+    #[error(
+        "malformed {what}: got {got}, expected {expected}; the bytes are truncated, altered, or of another kind"
+    )]
     Wire {
         /// What was being read.
         what: &'static str,

@@ -15,7 +15,8 @@ pub mod security;
 pub mod wire;
 
 pub use capability::{
-    Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Rotate, Scheme, Value, WeightMatrix, Wire,
+    Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Rotate, Scheme, Value,
+    WeightMatrix, Wire,
 };
-pub use clear::ClearScheme;
+pub use clear::{ClearCiphertext, ClearKey, ClearScheme};
 pub use error::{Error, Result};

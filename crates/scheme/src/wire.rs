@@ -1,1 +1,5 @@
-//! The envelope.
+//! The envelope of every serialized object.
+
+mod id;
+
+pub use id::{KeyId, ParameterId};
