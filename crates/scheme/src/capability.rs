@@ -128,6 +128,13 @@ pub trait MulPlain: Scheme {
     fn mul_scalar(&self, ct: &Self::Ciphertext, value: Self::Value) -> Result<Self::Ciphertext> {
         self.mul_plain(ct, &[value])
     }
+    /// `ct * value` brought to `depth`, which must be below the ciphertext's: one rescaling however far apart they are.
+    ///
+    /// # Errors
+    /// `Depth` if `depth` is not below what is left; `Value`.
+    fn mul_scalar_to(&self, ct: &Self::Ciphertext, value: Self::Value, depth: usize) -> Result<Self::Ciphertext> {
+        self.lower_to(&self.mul_scalar(ct, value)?, depth)
+    }
 }
 
 /// A row-major matrix of plain weights.

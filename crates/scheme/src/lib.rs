@@ -11,6 +11,7 @@ pub mod capability;
 pub mod clear;
 pub mod conformance;
 mod error;
+mod key_set;
 pub mod security;
 pub mod wire;
 
@@ -20,3 +21,4 @@ pub use capability::{
 };
 pub use clear::{ClearCiphertext, ClearKey, ClearScheme};
 pub use error::{Error, Result};
+pub use key_set::KeySet;

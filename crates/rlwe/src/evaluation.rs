@@ -1,0 +1,90 @@
+//! The keys that a server computes with: one value, with the id of the secret they belong to, and nothing secret in it.
+
+use crate::keys::SecretKey;
+use crate::ring::Ring;
+use crate::switch::{KeySwitchKey, galois_key, relinearization_key};
+use cipherblas_scheme::wire::KeyId;
+use cipherblas_scheme::{Error, KeySet, Result};
+use rand::CryptoRng;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The Galois elements of a key set in `ring`, without the identity.
+pub fn galois_elements(set: &KeySet, ring: &Ring) -> BTreeSet<u64> {
+    let mut elements: BTreeSet<u64> = set.rotations.iter().map(|&s| ring.rotation_element(s)).collect();
+    if set.conjugation {
+        elements.insert(ring.conjugation_element());
+    }
+    elements.remove(&1);
+    elements
+}
+
+/// Evaluation keys. Cheap to share behind an `Arc`; hundreds of megabytes to clone.
+#[derive(Clone, Debug)]
+pub struct EvaluationKeys {
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) id: KeyId,
+    pub(crate) relinearization: Option<KeySwitchKey>,
+    pub(crate) galois: BTreeMap<u64, KeySwitchKey>,
+}
+
+impl EvaluationKeys {
+    /// Makes the keys of `set`. `progress(done, total)` is called after each key.
+    ///
+    /// # Errors
+    /// `Parameter` for a set that does not fit the ring.
+    pub fn generate<R: CryptoRng + ?Sized>(
+        secret: &SecretKey,
+        set: &KeySet,
+        rng: &mut R,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Self> {
+        let ring = secret.ring().clone();
+        let elements = galois_elements(set, &ring);
+        let total = elements.len() + usize::from(set.relinearization);
+        let mut keys = Self { ring, id: secret.id(), relinearization: None, galois: BTreeMap::new() };
+        if set.relinearization {
+            keys.relinearization = Some(relinearization_key(secret, rng));
+            progress(1, total);
+        }
+        for g in elements {
+            keys.galois.insert(g, galois_key(secret, g, rng)?);
+            progress(keys.galois.len() + usize::from(set.relinearization), total);
+        }
+        Ok(keys)
+    }
+
+    /// The id of the secret key they belong to.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+    /// The ring.
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+    /// The relinearization key.
+    ///
+    /// # Errors
+    /// `MissingKey`.
+    pub fn relinearization(&self, operation: &'static str) -> Result<&KeySwitchKey> {
+        self.relinearization
+            .as_ref()
+            .ok_or(Error::MissingKey { operation, key: "relinearization key".into() })
+    }
+    /// The key of Galois element `g`.
+    pub fn galois(&self, g: u64) -> Option<&KeySwitchKey> {
+        self.galois.get(&g)
+    }
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.galois.len() + usize::from(self.relinearization.is_some())
+    }
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Bytes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.galois.values().chain(&self.relinearization).map(KeySwitchKey::memory_bytes).sum()
+    }
+}
