@@ -2,7 +2,7 @@
 
 use cipherblas_scheme::{
     Add, AddPlain, ClearCiphertext, ClearScheme, Combine, Decrypt, Encrypt, Error, ErrorBound, Mul,
-    MulPlain, Rotate, Scheme, WeightMatrix,
+    MulPlain, Rotate, Scheme, WeightMatrix, Wire,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -262,4 +262,23 @@ fn magnitudes_follow_the_operations() {
     assert_eq!(s.error_bound(&x), 0.0);
     let third = s.mul_scalar(&x, 1.0 / 3.0).unwrap();
     assert!(s.error_bound(&third) > 0.0 && s.error_bound(&third) < 1e-15);
+}
+
+#[test]
+fn bounds_that_overflow_stay_numbers() {
+    let s = ClearScheme::new(2, 3).unwrap();
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let x = s
+        .key()
+        .encrypt_at(&[1.0], 3, Some(1e300), &mut rng)
+        .unwrap();
+    let y = s
+        .mul(&s.square(&x).unwrap(), &s.square(&x).unwrap())
+        .unwrap();
+    let y = s.add(&y, &y).unwrap();
+    assert_eq!(
+        (s.magnitude_bound(&y), s.error_bound(&y)),
+        (f64::MAX, f64::MAX)
+    );
+    assert_eq!(s.read_ciphertext(&s.write_ciphertext(&y)).unwrap(), y);
 }

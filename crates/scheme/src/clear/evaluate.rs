@@ -1,8 +1,9 @@
 use super::{ClearCiphertext, ClearPlaintext, ClearScheme, count};
 use crate::capability::{
-    Add, AddPlain, Combine, ErrorBound, Mul, MulPlain, Rotate, Scheme, WeightMatrix, check_pairs,
-    check_period,
+    Add, AddPlain, Combine, ErrorBound, Mul, MulPlain, Rotate, Scheme, WeightMatrix, Wire,
+    check_pairs, check_period,
 };
+use crate::wire::{Expected, Header, Kind, Reader, SchemeId, Writer};
 use crate::{Error, Result};
 
 /// Relative rounding error of one operation in double precision.
@@ -18,6 +19,11 @@ pub(super) fn check_finite(values: &[f64]) -> Result<()> {
             hint: "remove or impute missing values first",
         }),
     }
+}
+
+/// Bounds of long computations may overflow; they stay at the largest number.
+fn saturated(bound: f64) -> f64 {
+    bound.min(f64::MAX)
 }
 
 /// The largest absolute value.
@@ -76,7 +82,7 @@ impl Accumulator {
         for (out, (x, y)) in self.values.iter_mut().zip(factors) {
             *out += x * y;
         }
-        self.magnitude += a.magnitude * b.magnitude;
+        self.magnitude = saturated(self.magnitude + a.magnitude * b.magnitude);
         self.error += a.magnitude * b.error + b.magnitude * a.error + a.error * b.error;
         self.terms += 1;
     }
@@ -87,7 +93,7 @@ impl Accumulator {
             values: self.values,
             depth,
             magnitude: self.magnitude,
-            error: self.error + rounding,
+            error: saturated(self.error + rounding),
             key: scheme.key_id(),
         }
     }
@@ -163,7 +169,7 @@ impl ClearScheme {
         self.expect_own(operation, a)?;
         self.expect_own(operation, b)?;
         count(&self.counters.additions, 1);
-        let magnitude = a.magnitude + b.magnitude;
+        let magnitude = saturated(a.magnitude + b.magnitude);
         let error = a.error + b.error;
         Ok(ClearCiphertext {
             values: a
@@ -174,7 +180,7 @@ impl ClearScheme {
                 .collect(),
             depth: a.depth.min(b.depth),
             magnitude,
-            error: error + ROUNDING * (magnitude + error),
+            error: saturated(error + ROUNDING * (magnitude + error)),
             key: a.key,
         })
     }
@@ -244,7 +250,7 @@ impl AddPlain for ClearScheme {
         check_period("add_plain", values.len(), self.slots())?;
         check_finite(values)?;
         count(&self.counters.additions, 1);
-        let magnitude = ct.magnitude + magnitude(values);
+        let magnitude = saturated(ct.magnitude + magnitude(values));
         Ok(ClearCiphertext {
             values: ct
                 .values
@@ -253,7 +259,7 @@ impl AddPlain for ClearScheme {
                 .map(|(x, y)| x + y)
                 .collect(),
             magnitude,
-            error: ct.error + ROUNDING * (magnitude + ct.error),
+            error: saturated(ct.error + ROUNDING * (magnitude + ct.error)),
             ..ct.clone()
         })
     }
@@ -455,5 +461,64 @@ impl ErrorBound for ClearScheme {
 
     fn magnitude_bound(&self, ct: &ClearCiphertext) -> f64 {
         ct.magnitude
+    }
+}
+
+impl Wire for ClearScheme {
+    fn write_ciphertext(&self, ct: &ClearCiphertext) -> Vec<u8> {
+        let header = Header::new(
+            Kind::Ciphertext,
+            SchemeId::Clear,
+            self.parameter_id(),
+            ct.key,
+        );
+        let mut writer = Writer::with_capacity(24 + 8 * ct.values.len());
+        writer.u64(ct.depth as u64);
+        writer.f64(ct.magnitude);
+        writer.f64(ct.error);
+        ct.values.iter().for_each(|&v| writer.f64(v));
+        writer.seal(&header)
+    }
+
+    fn read_ciphertext(&self, bytes: &[u8]) -> Result<ClearCiphertext> {
+        let expected = Expected {
+            kind: Kind::Ciphertext,
+            scheme: SchemeId::Clear,
+            parameters: Some(self.parameter_id()),
+            key: Some(self.key_id()),
+        };
+        let (header, payload) = expected.open(bytes)?;
+        let mut reader = Reader::new("clear ciphertext", payload);
+        let depth = reader.u64()?;
+        let Some(depth) = usize::try_from(depth)
+            .ok()
+            .filter(|&d| d <= self.max_depth())
+        else {
+            return Err(reader.error(
+                format!("depth {depth}"),
+                format!("at most {}", self.max_depth()),
+            ));
+        };
+        let (magnitude, error) = (reader.f64()?, reader.f64()?);
+        if magnitude < 0.0 || error < 0.0 {
+            return Err(reader.error(format!("bounds {magnitude} and {error}"), "none negative"));
+        }
+        if reader.remaining() / 8 != self.slots() {
+            return Err(reader.error(
+                format!("{} bytes of values", reader.remaining()),
+                format!("{} values of 8 bytes", self.slots()),
+            ));
+        }
+        let values = (0..self.slots())
+            .map(|_| reader.f64())
+            .collect::<Result<_>>()?;
+        reader.expect_end()?;
+        Ok(ClearCiphertext {
+            values,
+            depth,
+            magnitude,
+            error,
+            key: header.key,
+        })
     }
 }

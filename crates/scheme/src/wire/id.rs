@@ -49,3 +49,8 @@ identifier! {
     /// Identifies a secret key and everything derived from it, revealing nothing: random, or a hash of public values.
     KeyId
 }
+
+impl KeyId {
+    /// The id in the header of objects that belong to no key.
+    pub const NONE: Self = Self([0; 16]);
+}
