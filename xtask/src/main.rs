@@ -1,2 +1,59 @@
-//! Project commands.
-fn main() {}
+//! Project commands: `cargo xtask test` and `cargo xtask bench`.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `suite` | the steps of `cargo xtask test`, in order |
+//! | `runner` | runs a step, streams its output, counts its tests, keeps the time |
+//! | `workspace` | what `cargo metadata` says: packages, targets, the dependency graph |
+//! | `direction` | which crate may depend on which, and where `unsafe` may be |
+//! | `deny` | `cargo deny`: licences, bans, sources, advisories |
+//! | `bench` | Criterion benchmarks and the comparison with peers |
+
+mod bench;
+mod deny;
+mod direction;
+mod runner;
+mod suite;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [--deep]     format, lints, tests on both backends, doctests, docs, examples, dependency direction, licences
+                    --deep: many more cases for every property, and the tests marked #[ignore]
+  bench [--summary] [--filter TEXT] [--seconds S]
+                    Criterion benchmarks, then ours beside the peers in one run (target/bench/summary.json)
+                    --summary: only the comparison; --filter: only rows whose name contains TEXT;
+                    --seconds: time spent on each contender of a row (default 1)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["test"] => suite::run(suite::Extent::Ordinary),
+        ["test", "--deep"] => suite::run(suite::Extent::Deep),
+        ["bench", options @ ..] => {
+            bench::Options::parse(options).and_then(|options| bench::run(&options))
+        }
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(format!("unknown command {:?}\n\n{USAGE}", other.join(" "))),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

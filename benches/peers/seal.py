@@ -1,0 +1,258 @@
+"""SEAL (through ``tenseal.sealapi``) and TenSEAL's own vectors, timed on request.
+
+As a server (no argument) it answers one JSON object per line, so that the caller can interleave its own
+measurements with these:
+
+    {"op": "ckks/rotate", "degree": 16384, "threads": 1, "seconds": 0.2}  ->  {"ms": [28.9, ...], "note": "..."}
+
+With ``--table`` it times everything and prints one JSON list. Errors are answers too: {"error": "..."}.
+"""
+
+import argparse
+import functools
+import json
+import random
+import statistics
+import sys
+import time
+
+import tenseal as ts
+import tenseal.sealapi as seal
+
+CKKS_DEGREES = (2**13, 2**14, 2**15)
+NTT_DEGREES = (2**13, 2**14, 2**15, 2**16)
+NTT_PRIME_BITS = 50
+TENSEAL_SCALE = 2.0**40
+
+
+class CkksSetup:
+    """SEAL CKKS at the HE Standard's modulus for the degree (218, 438, 881 bits)."""
+
+    def __init__(self, degree):
+        params = seal.EncryptionParameters(seal.SCHEME_TYPE.CKKS)
+        params.set_poly_modulus_degree(degree)
+        modulus = seal.CoeffModulus.BFVDefault(degree, seal.SEC_LEVEL_TYPE.TC128)
+        params.set_coeff_modulus(modulus)
+        self.bits = sum(q.bit_count() for q in modulus)
+        self.levels = len(modulus) - 2
+        self.scale = 2.0 ** (modulus[-2].bit_count() - 1)  # a product, rescaled, is at the scale again
+        self.context = seal.SEALContext(params, True, seal.SEC_LEVEL_TYPE.TC128)
+        if not self.context.parameters_set():
+            raise RuntimeError(self.context.parameters_error_message())
+        keygen = seal.KeyGenerator(self.context)
+        secret = keygen.secret_key()
+        public, self.relin, self.galois = seal.PublicKey(), seal.RelinKeys(), seal.GaloisKeys()
+        keygen.create_public_key(public)
+        keygen.create_relin_keys(self.relin)
+        keygen.create_galois_keys([3], self.galois)  # the binding takes Galois elements: 3 turns by one slot
+        self.encoder = seal.CKKSEncoder(self.context)
+        self.encryptor = seal.Encryptor(self.context, public)
+        self.decryptor = seal.Decryptor(self.context, secret)
+        self.evaluator = seal.Evaluator(self.context)
+        source = random.Random(1)
+        self.values = [source.uniform(-1, 1) for _ in range(degree // 2)]
+        self.plain = seal.Plaintext()
+        self.encoder.encode(self.values, self.scale, self.plain)
+        self.a, self.b, self.out = seal.Ciphertext(), seal.Ciphertext(), seal.Ciphertext()
+        self.encryptor.encrypt(self.plain, self.a)
+        self.encryptor.encrypt(self.plain, self.b)
+        self.decrypted, self.scratch = seal.Plaintext(), seal.Plaintext()
+        self.decryptor.decrypt(self.a, self.decrypted)
+
+    @property
+    def note(self):
+        return f"log QP {self.bits}, {self.levels} levels"
+
+    def mul_relin_rescale(self):
+        self.evaluator.multiply(self.a, self.b, self.out)
+        self.evaluator.relinearize_inplace(self.out, self.relin)
+        self.evaluator.rescale_to_next_inplace(self.out)
+
+    def multiply(self):
+        self.evaluator.multiply(self.a, self.b, self.out)
+
+    def rotate(self):
+        self.evaluator.rotate_vector(self.a, 1, self.galois, self.out)
+
+    def encode(self):
+        self.encoder.encode(self.values, self.scale, self.scratch)
+
+    def decode(self):
+        return self.encoder.decode_double(self.decrypted)
+
+    def encrypt(self):
+        self.encryptor.encrypt(self.plain, self.out)
+
+    def decrypt(self):
+        self.decryptor.decrypt(self.a, self.scratch)
+
+    def check(self):
+        """The timed product and rotation decrypt to what they should."""
+        half = len(self.values)
+        self.mul_relin_rescale()
+        self.decryptor.decrypt(self.out, self.scratch)
+        got = self.encoder.decode_double(self.scratch)
+        worst = max(abs(g - v * v) for g, v in zip(got, self.values))
+        self.rotate()
+        self.decryptor.decrypt(self.out, self.scratch)
+        got = self.encoder.decode_double(self.scratch)
+        worst = max(worst, max(abs(got[i] - self.values[(i + 1) % half]) for i in range(half)))
+        if not worst < 1e-4:
+            raise RuntimeError(f"SEAL results are off by {worst}")
+
+
+class NttSetup:
+    """A BFV ciphertext that is taken to the NTT domain and back: 2 polynomials over a few 50-bit primes."""
+
+    def __init__(self, degree):
+        params = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
+        params.set_poly_modulus_degree(degree)
+        params.set_coeff_modulus(seal.CoeffModulus.Create(degree, [NTT_PRIME_BITS] * 3))
+        params.set_plain_modulus(seal.PlainModulus.Batching(degree, 20))
+        context = seal.SEALContext(params, True, getattr(seal.SEC_LEVEL_TYPE, "NONE"))
+        if not context.parameters_set():
+            raise RuntimeError(context.parameters_error_message())
+        keygen = seal.KeyGenerator(context)
+        public = seal.PublicKey()
+        keygen.create_public_key(public)
+        self.ciphertext = seal.Ciphertext()
+        seal.Encryptor(context, public).encrypt_zero(self.ciphertext)
+        self.evaluator = seal.Evaluator(context)
+        self.limbs = self.ciphertext.size() * self.ciphertext.coeff_modulus_size()
+
+
+@functools.cache
+def ckks(degree):
+    setup = CkksSetup(degree)
+    setup.check()
+    return setup
+
+
+@functools.cache
+def ntt(degree):
+    return NttSetup(degree)
+
+
+@functools.cache
+def tenseal_context(degree, threads, bits):
+    context = ts.context(
+        ts.SCHEME_TYPE.CKKS, poly_modulus_degree=degree, coeff_mod_bit_sizes=list(bits), n_threads=threads
+    )
+    context.global_scale = TENSEAL_SCALE
+    context.generate_galois_keys()
+    return context
+
+
+@functools.cache
+def tenseal_dot(threads):
+    context = tenseal_context(2**13, threads, (60, 40, 40, 60))
+    source = random.Random(2)
+    a = [source.uniform(-1, 1) for _ in range(4096)]
+    b = [source.uniform(-1, 1) for _ in range(4096)]
+    x, y = ts.ckks_vector(context, a), ts.ckks_vector(context, b)
+    expected = sum(p * q for p, q in zip(a, b))
+    if not abs(x.dot(y).decrypt()[0] - expected) < 1e-2:
+        raise RuntimeError("TenSEAL's dot product is wrong")
+    return x, y
+
+
+@functools.cache
+def tenseal_matvec(threads, rows, cols):
+    context = tenseal_context(2**13, threads, (60, 40, 40, 60))
+    source = random.Random(3)
+    a = [source.uniform(-1, 1) for _ in range(rows)]
+    matrix = [[source.uniform(-1, 1) for _ in range(cols)] for _ in range(rows)]
+    x = ts.ckks_vector(context, a)
+    got = x.mm(matrix).decrypt()
+    for j in range(cols):
+        if not abs(got[j] - sum(a[i] * matrix[i][j] for i in range(rows))) < 1e-2:
+            raise RuntimeError("TenSEAL's product is wrong")
+    return x, matrix
+
+
+def sample(call, seconds):
+    """Times of single calls in milliseconds, for about `seconds`, at least one."""
+    times, begin = [], time.perf_counter()
+    while True:
+        start = time.perf_counter()
+        call()
+        end = time.perf_counter()
+        times.append((end - start) * 1e3)
+        if end - begin >= seconds:
+            return times
+
+
+def sample_ntt(degree, inverse, seconds):
+    setup = ntt(degree)
+    times, begin = [], time.perf_counter()
+    while True:
+        start = time.perf_counter()
+        setup.evaluator.transform_to_ntt_inplace(setup.ciphertext)
+        middle = time.perf_counter()
+        setup.evaluator.transform_from_ntt_inplace(setup.ciphertext)
+        end = time.perf_counter()
+        times.append(((end - middle) if inverse else (middle - start)) * 1e3 / setup.limbs)
+        if end - begin >= seconds:
+            return times
+
+
+def measure(op, degree=0, threads=1, seconds=0.2):
+    """(samples in milliseconds, note) of one operation."""
+    if op in ("ntt", "ntt_inverse"):
+        samples = sample_ntt(degree, op == "ntt_inverse", seconds)
+        return samples, f"{NTT_PRIME_BITS}-bit primes, per limb"
+    if op.startswith("ckks/") and op != "ckks/dot":
+        setup = ckks(degree)
+        return sample(getattr(setup, op.removeprefix("ckks/")), seconds), setup.note
+    if op == "ckks/dot":
+        x, y = tenseal_dot(threads)
+        return sample(lambda: x.dot(y), seconds), "N=2^13, primes 60+40+40+60"
+    if op.startswith("linalg/vec"):
+        rows, cols = (int(part) for part in op.rsplit("_", 1)[1].split("x"))
+        x, matrix = tenseal_matvec(threads, rows, cols)
+        return sample(lambda: x.mm(matrix), seconds), "N=2^13, primes 60+40+40+60"
+    raise ValueError(f"unknown operation {op!r}")
+
+
+def operations():
+    for degree in NTT_DEGREES:
+        yield "ntt", degree
+        yield "ntt_inverse", degree
+    for name in ("mul_relin_rescale", "multiply", "rotate", "encode", "decode", "encrypt", "decrypt"):
+        for degree in CKKS_DEGREES:
+            yield f"ckks/{name}", degree
+    yield "ckks/dot", 2**13
+    yield "linalg/vec64_plain_64x64", 2**13
+    yield "linalg/vec256_plain_256x128", 2**13
+
+
+def serve():
+    print(json.dumps({"tenseal": ts.__version__}), flush=True)
+    for line in sys.stdin:
+        try:
+            samples, note = measure(**json.loads(line))
+            answer = {"ms": samples, "note": note}
+        except Exception as error:  # every failure becomes an answer: the row of the table says it
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", action="store_true", help="time everything and print one JSON list")
+    parser.add_argument("--seconds", type=float, default=1.0, help="time spent on each operation (with --table)")
+    arguments = parser.parse_args()
+    if not arguments.table:
+        return serve()
+    rows = []
+    for op, degree in operations():
+        samples, note = measure(op, degree, 1, arguments.seconds)
+        rows.append(
+            {"op": op, "degree": degree, "median_ms": statistics.median(samples), "min_ms": min(samples), "note": note}
+        )
+        print(rows[-1], file=sys.stderr)
+    print(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

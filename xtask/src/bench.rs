@@ -1,0 +1,219 @@
+//! `cargo xtask bench`: Criterion benchmarks, then one program that runs ours and the peers side by side.
+
+use crate::workspace::{Workspace, cargo, root};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The release of TenSEAL whose SEAL is compared with.
+const TENSEAL: &str = "tenseal==0.3.18";
+
+/// What to run.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Options {
+    criterion: bool,
+    filter: Option<String>,
+    seconds: f64,
+}
+
+impl Options {
+    /// Reads the arguments after `bench`.
+    pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
+        let mut options = Self {
+            criterion: true,
+            filter: None,
+            seconds: 1.0,
+        };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let mut value = || {
+                rest.next()
+                    .ok_or_else(|| format!("{argument} needs a value"))
+            };
+            match *argument {
+                "--summary" => options.criterion = false,
+                "--filter" => options.filter = Some((*value()?).to_owned()),
+                "--seconds" => {
+                    let text = *value()?;
+                    options.seconds = match text.parse() {
+                        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => seconds,
+                        _ => {
+                            return Err(format!(
+                                "--seconds: got {text:?}, expected a number in (0, 3600]"
+                            ));
+                        }
+                    };
+                }
+                other => return Err(format!("bench: unknown option {other:?}")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs the benchmarks; `true` if all of them ran.
+pub(crate) fn run(options: &Options) -> Result<bool, String> {
+    let mut complete = true;
+    if options.criterion {
+        complete &= criterion(&Workspace::load()?)?;
+    }
+    let folder = root().join("target/bench");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+
+    let mut summary = cargo();
+    summary.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "cipherblas-bench",
+        "--bin",
+        "summary",
+        "--",
+    ]);
+    summary
+        .arg("--json")
+        .arg(folder.join("summary.json"))
+        .args(["--seconds", &options.seconds.to_string()]);
+    if let Some(filter) = &options.filter {
+        summary.args(["--filter", filter]);
+    }
+    match python(&folder.join("venv")) {
+        Ok(python) => summary.arg("--python").arg(python),
+        Err(reason) => {
+            println!("SEAL cannot be compared with: {reason}");
+            summary.args(["--no-python", &reason])
+        }
+    };
+    let status = summary
+        .status()
+        .map_err(|error| format!("summary: {error}"))?;
+    Ok(complete && status.success())
+}
+
+fn criterion(workspace: &Workspace) -> Result<bool, String> {
+    let mut complete = true;
+    for package in &workspace.packages {
+        for bench in &package.benches {
+            println!("\n=== {}: {bench}", package.name);
+            let arguments = [
+                "bench",
+                "--quiet",
+                "--package",
+                &package.name,
+                "--bench",
+                bench,
+                "--",
+                "--quick",
+                "--noplot",
+            ];
+            let status = cargo()
+                .args(arguments)
+                .status()
+                .map_err(|error| format!("cargo bench: {error}"))?;
+            if !status.success() {
+                println!("{bench}: {status}");
+                complete = false;
+            }
+        }
+    }
+    Ok(complete)
+}
+
+/// The interpreter of the virtual environment, made and filled where it is missing.
+fn python(venv: &Path) -> Result<PathBuf, String> {
+    let python = venv.join("bin/python");
+    if imports_tenseal(&python) {
+        return Ok(python);
+    }
+    println!("installing {TENSEAL} into a virtual environment");
+    quiet(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+    quiet(Command::new(&python).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        TENSEAL,
+    ]))?;
+    if imports_tenseal(&python) {
+        Ok(python)
+    } else {
+        Err("tenseal is installed but cannot be imported".into())
+    }
+}
+
+fn imports_tenseal(python: &Path) -> bool {
+    let program =
+        format!("import tenseal.sealapi; assert 'tenseal==' + tenseal.__version__ == {TENSEAL:?}");
+    let status = Command::new(python)
+        .args(["-c", &program])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Runs a command; its last line of complaint is the error.
+fn quiet(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| format!("{name}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let last = complaint
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("no message")
+        .to_owned();
+    Err(format!(
+        "{}: {last}",
+        Path::new(&name)
+            .file_name()
+            .map_or(name.clone(), |n| n.to_string_lossy().into_owned())
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_checked() {
+        let all = Options {
+            criterion: true,
+            filter: None,
+            seconds: 1.0,
+        };
+        assert_eq!(Options::parse(&[]), Ok(all));
+        let some = Options {
+            criterion: false,
+            filter: Some("ntt".into()),
+            seconds: 0.5,
+        };
+        assert_eq!(
+            Options::parse(&["--summary", "--filter", "ntt", "--seconds", "0.5"]),
+            Ok(some)
+        );
+        for bad in [
+            &["--filter"][..],
+            &["--seconds", "0"],
+            &["--seconds", "NaN"],
+            &["--seconds", "x"],
+            &["--fast"],
+        ] {
+            assert!(Options::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_failing_command_says_why() {
+        let error =
+            quiet(Command::new("sh").args(["-c", "echo first >&2; echo the reason >&2; exit 3"]))
+                .unwrap_err();
+        assert_eq!(error, "sh: the reason");
+        assert!(quiet(&mut Command::new("/nonexistent/program")).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! `cargo xtask test`: everything that must hold before a change is delivered.
+
+use crate::runner::{Counts, Outcome, Runner, check, tests};
+use crate::workspace::{Workspace, cargo};
+use crate::{deny, direction};
+
+/// How much of the property tests runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A moderate number of cases.
+    Ordinary,
+    /// Many cases, and the tests marked `#[ignore]`: for the night.
+    Deep,
+}
+
+impl Extent {
+    /// Cases for each property (the variable `PROPTEST_CASES` wins), on the default and on the scalar backend.
+    fn cases(self, backend: Backend) -> String {
+        std::env::var("PROPTEST_CASES").unwrap_or_else(|_| {
+            match (self, backend) {
+                (Self::Ordinary, Backend::Detected) => "64",
+                (Self::Ordinary, Backend::Scalar) => "16",
+                (Self::Deep, Backend::Detected) => "4096",
+                (Self::Deep, Backend::Scalar) => "1024",
+            }
+            .to_owned()
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Detected,
+    Scalar,
+}
+
+/// Packages whose tests do no arithmetic of the backends.
+const WITHOUT_BACKEND: &[&str] = &["cipherblas-scheme", "cipherblas-bench", "xtask"];
+
+/// Runs all steps; `true` if nothing failed.
+pub(crate) fn run(extent: Extent) -> Result<bool, String> {
+    let workspace = Workspace::load()?;
+    let mut runner = Runner::default();
+    runner.step("format", || {
+        check(cargo().args(["fmt", "--all", "--", "--check"]))
+    });
+    runner.step("dependency direction, unsafe code", || {
+        directions(&workspace)
+    });
+    runner.step("clippy", || {
+        check(cargo().args([
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    });
+    runner.step("tests, detected backend", || {
+        backend_tests(extent, Backend::Detected)
+    });
+    runner.step("tests, scalar backend", || {
+        backend_tests(extent, Backend::Scalar)
+    });
+    runner.step("doctests", || doctests(&workspace));
+    runner.step("documentation", || {
+        check(
+            cargo()
+                .args(["doc", "--quiet", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    });
+    examples(&workspace, &mut runner);
+    runner.step("licences, bans, sources", deny::offline_checks);
+    runner.step("advisories", deny::advisories);
+    Ok(runner.finish())
+}
+
+fn directions(workspace: &Workspace) -> Outcome {
+    match direction::violations(workspace) {
+        Ok(found) if found.is_empty() => {
+            println!(
+                "{} packages, every edge as the architecture has it",
+                workspace.packages.len()
+            );
+            Outcome::Passed(Counts::default())
+        }
+        Ok(found) => {
+            found.iter().for_each(|violation| println!("{violation}"));
+            Outcome::Failed(Counts::default(), format!("{} violation(s)", found.len()))
+        }
+        Err(reason) => Outcome::Failed(Counts::default(), reason),
+    }
+}
+
+fn backend_tests(extent: Extent, backend: Backend) -> Outcome {
+    let mut command = cargo();
+    command.args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--tests",
+        "--no-fail-fast",
+    ]);
+    if backend == Backend::Scalar {
+        command.env("CIPHERBLAS_BACKEND", "scalar");
+        for name in WITHOUT_BACKEND {
+            command.args(["--exclude", name]);
+        }
+    } else {
+        command.env_remove("CIPHERBLAS_BACKEND");
+    }
+    if extent == Extent::Deep {
+        command.args(["--", "--include-ignored"]);
+    }
+    tests(command.env("PROPTEST_CASES", extent.cases(backend)))
+}
+
+fn doctests(workspace: &Workspace) -> Outcome {
+    let mut command = cargo();
+    command.args(["test", "--quiet", "--doc", "--no-fail-fast"]);
+    for package in workspace
+        .packages
+        .iter()
+        .filter(|package| package.publishable)
+    {
+        command.args(["--package", &package.name]);
+    }
+    tests(&mut command)
+}
+
+/// Each example runs as a user runs it, and must exit with zero.
+fn examples(workspace: &Workspace, runner: &mut Runner) {
+    let all = || {
+        workspace
+            .packages
+            .iter()
+            .flat_map(|p| p.examples.iter().map(move |example| (p, example)))
+    };
+    if all().next().is_none() {
+        runner.step("examples", || {
+            Outcome::Failed(Counts::default(), "there is none".into())
+        });
+        return;
+    }
+    runner.step("examples: build", || {
+        check(cargo().args(["build", "--quiet", "--release", "--workspace", "--examples"]))
+    });
+    for (package, example) in all() {
+        runner.step(&format!("example {example}"), || {
+            let run = [
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                &package.name,
+                "--example",
+                example,
+            ];
+            match check(cargo().args(run)) {
+                Outcome::Passed(_) => Outcome::Passed(Counts {
+                    passed: 1,
+                    failed: 0,
+                }),
+                other => other,
+            }
+        });
+    }
+}
