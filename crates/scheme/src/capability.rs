@@ -132,7 +132,12 @@ pub trait MulPlain: Scheme {
     ///
     /// # Errors
     /// `Depth` if `depth` is not below what is left; `Value`.
-    fn mul_scalar_to(&self, ct: &Self::Ciphertext, value: Self::Value, depth: usize) -> Result<Self::Ciphertext> {
+    fn mul_scalar_to(
+        &self,
+        ct: &Self::Ciphertext,
+        value: Self::Value,
+        depth: usize,
+    ) -> Result<Self::Ciphertext> {
         self.lower_to(&self.mul_scalar(ct, value)?, depth)
     }
 }

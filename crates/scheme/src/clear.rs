@@ -26,7 +26,7 @@ mod key;
 pub use key::ClearKey;
 
 use crate::wire::{KeyId, ParameterId};
-use crate::{Error, Result};
+use crate::{Error, KeySet, Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -174,6 +174,16 @@ impl ClearScheme {
     pub fn with_rotations(self, steps: Option<&[i64]>) -> Self {
         let rotations = steps.map(|steps| steps.iter().map(|&s| self.offset(s)).collect());
         self.reconfigured(|config| config.rotations = rotations)
+    }
+
+    /// Holds exactly the keys of a set: what a secret key would make for it.
+    #[must_use]
+    pub fn with_keys(self, keys: &KeySet) -> Self {
+        let rotations = keys.rotations.iter().map(|&s| self.offset(s)).collect();
+        self.reconfigured(|config| {
+            config.rotations = Some(rotations);
+            config.relinearization = keys.relinearization;
+        })
     }
 
     /// Holds no relinearization key.

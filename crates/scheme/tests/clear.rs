@@ -1,8 +1,8 @@
 //! `ClearScheme` keeps the rules of an encrypted scheme.
 
 use cipherblas_scheme::{
-    Add, AddPlain, ClearCiphertext, ClearScheme, Combine, Decrypt, Encrypt, Error, ErrorBound, Mul,
-    MulPlain, Rotate, Scheme, WeightMatrix, Wire,
+    Add, AddPlain, ClearCiphertext, ClearScheme, Combine, Decrypt, Encrypt, Error, ErrorBound,
+    KeySet, Mul, MulPlain, Rotate, Scheme, WeightMatrix, Wire,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -170,6 +170,13 @@ fn rotations_need_their_keys() {
         s.rotate_sum(&[&x], &[3]),
         Err(Error::MissingKey { .. })
     ));
+    let set = KeySet {
+        rotations: [9, -2].into(),
+        ..KeySet::default()
+    };
+    let listed = s.clone().with_keys(&set);
+    assert!(listed.can_rotate(1) && listed.can_rotate(6) && !listed.can_rotate(2));
+    assert!(matches!(listed.square(&x), Err(Error::MissingKey { .. })));
     let keyless = s.key().scheme();
     assert!(matches!(
         keyless.rotate(&x, 1),
