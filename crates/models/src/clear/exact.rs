@@ -1,0 +1,202 @@
+//! The optimum: normal equations and Newton's method.
+
+use crate::clear::cholesky::Cholesky;
+use crate::schedule::Intercept;
+use crate::sigmoid::sigmoid;
+use crate::table::{Table, dot};
+use cipherblas_scheme::{Error, Result};
+
+/// Newton steps after which a problem counts as having no optimum.
+const MAX_STEPS: usize = 100;
+
+/// Sums over the rows that the normal equations are made of, with the constant column last where there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct Normal {
+    pub(crate) n: usize,
+    /// `X' diag(weight) X`, row-major.
+    pub(crate) gram: Vec<f64>,
+    /// `X' target`.
+    pub(crate) moment: Vec<f64>,
+}
+
+impl Normal {
+    fn zero(n: usize) -> Self {
+        Self {
+            n,
+            gram: vec![0.0; n * n],
+            moment: vec![0.0; n],
+        }
+    }
+
+    fn add(&mut self, row: &[f64], weight: f64, target: f64) {
+        let with_one = |i: usize| row.get(i).copied().unwrap_or(1.0);
+        for i in 0..self.n {
+            for j in 0..=i {
+                self.gram[i * self.n + j] += weight * with_one(i) * with_one(j);
+            }
+            self.moment[i] += target * with_one(i);
+        }
+    }
+
+    /// Solves `(gram + ridge I) w = moment`; the weight behind `penalized` features is not penalized.
+    pub(crate) fn solve(mut self, penalized: usize, ridge: f64) -> Result<Vec<f64>> {
+        for i in 0..penalized {
+            self.gram[i * self.n + i] += ridge;
+        }
+        let factor = Cholesky::new(self.n, &self.gram)?;
+        factor.solve(&mut self.moment);
+        Ok(self.moment)
+    }
+}
+
+fn unknowns(x: &Table<'_>, intercept: Intercept) -> usize {
+    x.cols() + usize::from(intercept == Intercept::Fit)
+}
+
+fn split(mut w: Vec<f64>, features: usize) -> (Vec<f64>, f64) {
+    let bias = w.get(features).copied().unwrap_or(0.0);
+    w.truncate(features);
+    (w, bias)
+}
+
+/// Minimizes `|y - X w - b|^2 + ridge |w|^2`.
+pub(crate) fn least_squares(
+    x: &Table<'_>,
+    y: &[f64],
+    ridge: f64,
+    intercept: Intercept,
+) -> Result<(Vec<f64>, f64)> {
+    let mut normal = Normal::zero(unknowns(x, intercept));
+    for (row, &target) in x.iter().zip(y) {
+        normal.add(row, 1.0, target);
+    }
+    Ok(split(normal.solve(x.cols(), ridge)?, x.cols()))
+}
+
+/// The mean logistic loss plus `l2 |w|^2 / 2`.
+fn objective(x: &Table<'_>, y: &[f64], l2: f64, w: &[f64]) -> f64 {
+    let d = x.cols();
+    let loss: f64 = x
+        .iter()
+        .zip(y)
+        .map(|(row, &target)| {
+            let score = dot(row, &w[..d]) + w.get(d).copied().unwrap_or(0.0);
+            // log(1 + exp(s)) - y s, without overflow
+            score.max(0.0) + (-score.abs()).exp().ln_1p() - target * score
+        })
+        .sum();
+    loss / x.rows() as f64 + l2 / 2.0 * dot(&w[..d], &w[..d])
+}
+
+/// Minimizes the mean logistic loss plus `l2 |w|^2 / 2` by Newton's method with step halving.
+pub(crate) fn logistic(
+    x: &Table<'_>,
+    y: &[f64],
+    l2: f64,
+    intercept: Intercept,
+) -> Result<(Vec<f64>, f64)> {
+    let d = x.cols();
+    let n = unknowns(x, intercept);
+    let rows = x.rows() as f64;
+    let mut w = vec![0.0; n];
+    let mut value = objective(x, y, l2, &w);
+    for _ in 0..MAX_STEPS {
+        let mut normal = Normal::zero(n);
+        for (row, &target) in x.iter().zip(y) {
+            let p = sigmoid(dot(row, &w[..d]) + w.get(d).copied().unwrap_or(0.0));
+            normal.add(row, p * (1.0 - p) / rows, (target - p) / rows);
+        }
+        for (g, weight) in normal.moment.iter_mut().zip(&w).take(d) {
+            *g -= l2 * weight;
+        }
+        let step = normal
+            .solve(d, l2)
+            .map_err(|_| no_optimum("a singular Hessian"))?;
+        // The step and not the gradient: on separable classes the gradient vanishes and the weights still run away.
+        let close = |tolerance: f64| {
+            step.iter()
+                .zip(&w)
+                .all(|(s, a)| s.abs() <= tolerance * (1.0 + a.abs()))
+        };
+        if close(1e-12) {
+            return Ok(split(w, d));
+        }
+        let near = close(1e-6);
+        let mut length = 1.0;
+        let improved = loop {
+            let candidate: Vec<f64> = w.iter().zip(&step).map(|(a, s)| a + length * s).collect();
+            let new = objective(x, y, l2, &candidate);
+            if new <= value {
+                let moved = candidate.iter().zip(&w).any(|(a, b)| a != b);
+                w = candidate;
+                value = new;
+                break moved;
+            }
+            length /= 2.0;
+            if length < 1e-12 {
+                break false;
+            }
+        };
+        if !improved {
+            // No better value in double precision: the optimum, or the flat end of a valley without one.
+            return if near {
+                Ok(split(w, d))
+            } else {
+                Err(no_optimum("no convergence"))
+            };
+        }
+    }
+    Err(no_optimum("no convergence"))
+}
+
+fn no_optimum(got: &str) -> Error {
+    Error::Parameter {
+        what: "l2",
+        got: got.into(),
+        expected: "a problem with a finite optimum".into(),
+        hint: "the classes are separable or features are dependent; add an L2 penalty",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn least_squares_recovers_a_line() {
+        let data: Vec<f64> = (0..20).map(|i| f64::from(i) / 7.0 - 1.0).collect();
+        let x = Table::new(20, 1, &data).unwrap();
+        let y: Vec<f64> = data.iter().map(|v| 3.0 * v - 2.0).collect();
+        let (w, b) = least_squares(&x, &y, 0.0, Intercept::Fit).unwrap();
+        assert!((w[0] - 3.0).abs() < 1e-12 && (b + 2.0).abs() < 1e-12);
+        let (w, b) = least_squares(&x, &y, 1e9, Intercept::Fit).unwrap();
+        let mean = y.iter().sum::<f64>() / 20.0;
+        assert!(
+            w[0].abs() < 1e-6 && (b - mean).abs() < 1e-6,
+            "the intercept is not penalized"
+        );
+    }
+
+    #[test]
+    fn logistic_of_one_binary_feature_is_the_log_odds() {
+        // 3 of 4 positive where the feature is 1, 1 of 4 where it is 0.
+        let data = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+        let y = [1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+        let x = Table::new(8, 1, &data).unwrap();
+        let (w, b) = logistic(&x, &y, 0.0, Intercept::Fit).unwrap();
+        assert!((b + 3f64.ln()).abs() < 1e-10, "{b}");
+        assert!((w[0] - 2.0 * 3f64.ln()).abs() < 1e-10, "{w:?}");
+    }
+
+    #[test]
+    fn separable_classes_need_a_penalty() {
+        let x = Table::new(2, 1, &[-1.0, 1.0]).unwrap();
+        assert!(matches!(
+            logistic(&x, &[0.0, 1.0], 0.0, Intercept::Omit),
+            Err(Error::Parameter { what: "l2", .. })
+        ));
+        let (w, _) = logistic(&x, &[0.0, 1.0], 0.1, Intercept::Omit).unwrap();
+        // stationarity: 1 - sigmoid(w) = l2 w
+        assert!((1.0 - sigmoid(w[0]) - 0.1 * w[0]).abs() < 1e-10);
+    }
+}
