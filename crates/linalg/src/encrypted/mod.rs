@@ -1,0 +1,129 @@
+//! Encrypted arrays: ciphertexts, a shape and a packing, bound to an evaluator.
+
+mod matrix;
+mod ops;
+mod plain;
+mod products;
+mod vector;
+
+pub use matrix::EncryptedMatrix;
+pub use plain::{PlainMatrix, PreparedMatrix};
+pub use vector::EncryptedVector;
+
+use crate::kernel::Blocks;
+use cipherblas_scheme::{Decrypt, Encrypt, Error, Result, Scheme};
+use rand::CryptoRng;
+use std::sync::Arc;
+
+/// How to encrypt an array: packing (`None`: the canonical one), depth (`None`: all that the parameters afford) and bound
+/// on the absolute values (`None`: the parameters').
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EncryptOptions<P> {
+    packing: Option<P>,
+    depth: Option<usize>,
+    bound: Option<f64>,
+}
+
+impl<P> Default for EncryptOptions<P> {
+    fn default() -> Self {
+        Self {
+            packing: None,
+            depth: None,
+            bound: None,
+        }
+    }
+}
+
+impl<P> EncryptOptions<P> {
+    /// The canonical packing, full depth, the parameters' bound.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Sets the packing.
+    #[must_use]
+    pub fn packing(mut self, packing: impl Into<P>) -> Self {
+        self.packing = Some(packing.into());
+        self
+    }
+    /// Encrypts for no more than this many multiplications: smaller and faster.
+    #[must_use]
+    pub fn depth(mut self, depth: usize) -> Self {
+        self.depth = Some(depth);
+        self
+    }
+    /// Declares a bound on the absolute values (public).
+    #[must_use]
+    pub fn bound(mut self, bound: f64) -> Self {
+        self.bound = Some(bound);
+        self
+    }
+    pub(crate) fn packing_or(&self, f: impl FnOnce() -> Result<P>) -> Result<P>
+    where
+        P: Copy,
+    {
+        self.packing.map_or_else(f, Ok)
+    }
+    pub(crate) fn depth_or(&self, max: usize) -> usize {
+        self.depth.unwrap_or(max)
+    }
+}
+
+/// Encrypts packed slots; `position` turns a block and slot back into the caller's index, for messages.
+fn encrypt_blocks<K: Encrypt, R: CryptoRng + ?Sized, P>(
+    key: &K,
+    packed: &[Vec<<K::Scheme as Scheme>::Value>],
+    options: &EncryptOptions<P>,
+    rng: &mut R,
+    position: impl Fn(usize, usize) -> Option<usize>,
+) -> Result<Blocks<K::Scheme>> {
+    let depth = options.depth_or(key.scheme().max_depth());
+    packed
+        .iter()
+        .enumerate()
+        .map(|(block, values)| {
+            key.encrypt_at(values, depth, options.bound, rng)
+                .map(Arc::new)
+                .map_err(|e| match e {
+                    Error::Value {
+                        index,
+                        got,
+                        expected,
+                        hint,
+                    } => Error::Value {
+                        index: position(block, index).unwrap_or(index),
+                        got,
+                        expected,
+                        hint,
+                    },
+                    e => e,
+                })
+        })
+        .collect()
+}
+
+fn decrypt_blocks<K: Decrypt>(
+    key: &K,
+    blocks: &[Arc<<K::Scheme as Scheme>::Ciphertext>],
+) -> Result<Vec<Vec<<K::Scheme as Scheme>::Value>>> {
+    blocks.iter().map(|ct| key.decrypt(ct)).collect()
+}
+
+fn decrypt_blocks_shared<K: Decrypt, R: CryptoRng + ?Sized>(
+    key: &K,
+    blocks: &[Arc<<K::Scheme as Scheme>::Ciphertext>],
+    rng: &mut R,
+) -> Result<Vec<Vec<<K::Scheme as Scheme>::Value>>> {
+    blocks
+        .iter()
+        .map(|ct| key.decrypt_shared(ct, rng))
+        .collect()
+}
+
+/// The smallest depth among the ciphertexts.
+fn least_depth<S: Scheme>(ev: &S, blocks: &[Arc<S::Ciphertext>]) -> usize {
+    blocks
+        .iter()
+        .map(|ct| ev.depth(ct))
+        .min()
+        .unwrap_or_default()
+}

@@ -1,0 +1,237 @@
+use super::{EncryptedMatrix, EncryptedVector};
+use crate::kernel::matmul_plain::{PreparedWeights, VectorPlan};
+use crate::packing::VectorPacking;
+use crate::shape::{check_data, mismatch, padded};
+use cipherblas_scheme::{
+    Add, Combine, Error, MulPlain, Result, Rotate, Scheme, Value, WeightMatrix,
+};
+
+/// A plain matrix, row by row: a model's weights, a change of basis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainMatrix<V> {
+    rows: usize,
+    cols: usize,
+    data: Vec<V>,
+}
+
+impl<V: Value> PlainMatrix<V> {
+    /// `data[r * cols + c]` is the value in row `r`, column `c`.
+    ///
+    /// # Errors
+    /// `Shape` for an empty dimension or the wrong number of values.
+    pub fn new(rows: usize, cols: usize, data: impl Into<Vec<V>>) -> Result<Self> {
+        let data = data.into();
+        check_data("plain matrix", rows, cols, data.len())?;
+        Ok(Self { rows, cols, data })
+    }
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+    /// All values, row by row.
+    pub fn data(&self) -> &[V] {
+        &self.data
+    }
+    /// The transposed matrix.
+    #[must_use]
+    pub fn transpose(&self) -> Self {
+        let data = (0..self.cols)
+            .flat_map(|c| (0..self.rows).map(move |r| self.data[r * self.cols + c]))
+            .collect();
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            data,
+        }
+    }
+
+    /// The packing of an encrypted vector that [`matvec`](Self::matvec) is fastest with: stretched over the rows where
+    /// `rows * columns` (padded) fit in the slots, so that one product and `log2(columns)` rotations suffice; otherwise the
+    /// canonical one.
+    ///
+    /// # Errors
+    /// `Shape` for dimensions that do not fit in memory.
+    pub fn input_packing(&self, slots: usize) -> Result<VectorPacking> {
+        let repeat = padded("plain matrix x encrypted vector", self.rows)?;
+        let period = padded("plain matrix x encrypted vector", self.cols)?;
+        match repeat.checked_mul(period) {
+            Some(width) if width <= slots => VectorPacking::stretched(self.cols, repeat, slots),
+            _ => VectorPacking::periodic(self.cols, slots),
+        }
+    }
+
+    /// Plain matrix x encrypted vector. One level.
+    ///
+    /// A periodic vector of period `p`: baby-step giant-step over `min(rows, p)` diagonals (padded), about
+    /// `sqrt(2 p)` hoisted rotations and `sqrt(p / 2)` others, and `log2(p / rows)` more if there are fewer rows. A
+    /// vector stretched at least over the rows ([`input_packing`](Self::input_packing)): `log2(period)` rotations. Every slot
+    /// of the result holds one of its values or padding.
+    ///
+    /// # Errors
+    /// `Shape`, `Depth`, `MissingKey`, `Value`.
+    pub fn matvec<S: Add + MulPlain + Rotate + Scheme<Value = V>>(
+        &self,
+        vector: &EncryptedVector<S>,
+    ) -> Result<EncryptedVector<S>> {
+        let (plan, packing) = self.plan(vector.packing, vector.len, vector.evaluator.slots())?;
+        let ev = &vector.evaluator;
+        let blocks = plan.apply(ev, self.weights()?, &vector.blocks)?;
+        Ok(EncryptedVector {
+            evaluator: ev.clone(),
+            len: self.rows,
+            packing,
+            blocks,
+        })
+    }
+
+    /// Encrypted vector x plain matrix: [`matvec`](Self::matvec) with the transposed matrix.
+    ///
+    /// # Errors
+    /// As [`matvec`](Self::matvec).
+    pub fn vecmat<S: Add + MulPlain + Rotate + Scheme<Value = V>>(
+        &self,
+        vector: &EncryptedVector<S>,
+    ) -> Result<EncryptedVector<S>> {
+        self.transpose().matvec(vector)
+    }
+
+    /// Plain matrix x encrypted matrix. One level. In [row packing](crate::packing::row) a combination of whole ciphertexts
+    /// with no rotations; otherwise about `2 sqrt(rows in a ciphertext)` rotations for each ciphertext. The packing stays.
+    ///
+    /// # Errors
+    /// `Shape`, `Depth`, `MissingKey`, `Value`.
+    pub fn matmul<S: Combine + MulPlain + Rotate + Scheme<Value = V>>(
+        &self,
+        matrix: &EncryptedMatrix<S>,
+    ) -> Result<EncryptedMatrix<S>> {
+        let operation = "plain matrix x matrix";
+        if matrix.rows != self.cols {
+            return Err(mismatch(
+                operation,
+                format!(
+                    "{} x {} times {} x {}",
+                    self.rows, self.cols, matrix.rows, matrix.cols
+                ),
+                format!("{} rows on the right", self.cols),
+                "the inner dimensions have to agree; transpose one?",
+            ));
+        }
+        matrix.apply_axis(operation, self, true)
+    }
+
+    /// Encodes the matrix once for many vectors with this packing at this depth.
+    ///
+    /// # Errors
+    /// `Shape`, `Depth`, `Value`.
+    pub fn prepare<S: Add + MulPlain + Rotate + Scheme<Value = V>>(
+        &self,
+        evaluator: &S,
+        packing: VectorPacking,
+        depth: usize,
+    ) -> Result<PreparedMatrix<S>> {
+        packing.check_slots(evaluator.slots())?;
+        if depth == 0 {
+            return Err(Error::Depth {
+                operation: "prepare",
+                needed: 1,
+                left: 0,
+            });
+        }
+        let (plan, output) = self.plan(packing, self.cols, evaluator.slots())?;
+        let inputs = packing.blocks(self.cols);
+        let weights = plan.prepare(evaluator, self.weights()?, inputs, depth)?;
+        Ok(PreparedMatrix {
+            evaluator: evaluator.clone(),
+            rows: self.rows,
+            cols: self.cols,
+            depth,
+            input: packing,
+            output,
+            plan,
+            weights,
+        })
+    }
+
+    fn weights(&self) -> Result<WeightMatrix<'_, V>> {
+        WeightMatrix::new(self.rows, self.cols, &self.data)
+    }
+
+    fn plan(
+        &self,
+        packing: VectorPacking,
+        len: usize,
+        slots: usize,
+    ) -> Result<(VectorPlan, VectorPacking)> {
+        if len != self.cols {
+            return Err(mismatch(
+                "plain matrix x encrypted vector",
+                format!(
+                    "{} x {} times a vector of length {len}",
+                    self.rows, self.cols
+                ),
+                format!("length {}", self.cols),
+                "the inner dimensions have to agree; transpose the matrix?",
+            ));
+        }
+        VectorPlan::new(self.rows, self.cols, &packing, slots)
+    }
+}
+
+/// A plain matrix encoded for vectors of one packing and depth; see [`PlainMatrix::prepare`].
+pub struct PreparedMatrix<S: MulPlain> {
+    evaluator: S,
+    rows: usize,
+    cols: usize,
+    depth: usize,
+    input: VectorPacking,
+    output: VectorPacking,
+    plan: VectorPlan,
+    weights: PreparedWeights<S>,
+}
+
+impl<S: Add + MulPlain + Rotate> PreparedMatrix<S> {
+    /// Plain matrix x encrypted vector, as [`PlainMatrix::matvec`] without encoding. A vector with more depth than the
+    /// matrix was prepared for is lowered to it.
+    ///
+    /// # Errors
+    /// `Shape`, `Depth`, `MissingKey`.
+    pub fn matvec(&self, vector: &EncryptedVector<S>) -> Result<EncryptedVector<S>> {
+        vector.expect("prepared matrix x vector", self.cols, self.input)?;
+        let blocks = self
+            .plan
+            .apply_prepared(&self.evaluator, &self.weights, &vector.blocks)?;
+        Ok(EncryptedVector {
+            evaluator: self.evaluator.clone(),
+            len: self.rows,
+            packing: self.output,
+            blocks,
+        })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+    /// Depth of the vectors that it multiplies.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+}
+
+impl<S: Add + MulPlain + Rotate> EncryptedVector<S> {
+    /// Encrypted vector x plain matrix; see [`PlainMatrix::vecmat`].
+    ///
+    /// # Errors
+    /// As [`PlainMatrix::matvec`].
+    pub fn matmul_plain(&self, weights: &PlainMatrix<S::Value>) -> Result<Self> {
+        weights.vecmat(self)
+    }
+}

@@ -1,0 +1,185 @@
+//! Encrypted matrix x encrypted matrix, and the Gram matrix.
+//!
+//! `A B = sum_l (column l of A) (row l of B)`: every column of `A`, each value stretched over a row of the result, times
+//! every row of `B`, repeated for each row of the result; one relinearization for a ciphertext of the result. Columns and
+//! rows are cut out of tiles by a mask (one level) and spread by doubling.
+
+use super::elementwise::{products, total};
+use super::reduce::{fold, outer_sums};
+use super::slots::rotations;
+use super::{Blocks, align, each};
+use crate::packing::{Grid, Tile};
+use crate::shape::doublings;
+use cipherblas_scheme::{Add, Mul, MulPlain, Result, Rotate, Value};
+use std::sync::Arc;
+
+/// For each index of the outer axis, the vector along the inner axis: the blocks as they are if they hold one outer index,
+/// else cut out and repeated over all groups (one level).
+pub(crate) fn inner_vectors<S: Add + MulPlain + Rotate>(
+    ev: &S,
+    tile: &Tile,
+    grid: &Grid,
+    cts: &[Arc<S::Ciphertext>],
+) -> Result<Vec<Blocks<S>>> {
+    let whole = |o: usize| (0..grid.inner_blocks()).map(move |i| grid.block(i, o / grid.outer));
+    if grid.outer == 1 {
+        return Ok((0..grid.outer_len)
+            .map(|o| whole(o).map(|b| cts[b].clone()).collect())
+            .collect());
+    }
+    let (cts, depth) = align(ev, cts)?;
+    let group = grid.repeat * grid.inner;
+    let masks = each(grid.outer.min(grid.outer_len), |g| {
+        let mut mask = vec![S::Value::ZERO; grid.width()];
+        mask[g * group..(g + 1) * group].fill(S::Value::ONE);
+        ev.prepare(&mask, depth)
+    })?;
+    each(grid.outer_len, |o| {
+        whole(o)
+            .map(|b| {
+                let one = ev.mul_prepared(&[&cts[b]], &[&masks[o % grid.outer]])?;
+                outer_sums(ev, tile, one).map(Arc::new)
+            })
+            .collect()
+    })
+}
+
+/// For each index of the inner axis, the vector along the outer axis, each value spread over its group (one level; none
+/// if the groups hold one index).
+pub(crate) fn outer_vectors<S: Add + MulPlain + Rotate>(
+    ev: &S,
+    grid: &Grid,
+    cts: &[Arc<S::Ciphertext>],
+) -> Result<Vec<Blocks<S>>> {
+    let whole = |i: usize| (0..grid.outer_blocks()).map(move |o| grid.block(i / grid.inner, o));
+    if grid.inner == 1 {
+        return Ok((0..grid.inner_len)
+            .map(|i| whole(i).map(|b| cts[b].clone()).collect())
+            .collect());
+    }
+    let (cts, depth) = align(ev, cts)?;
+    let (repeat, inner) = (grid.repeat, grid.inner);
+    let masks = each(inner.min(grid.inner_len), |i| {
+        let mut mask = vec![S::Value::ZERO; repeat * inner];
+        mask[i * repeat..(i + 1) * repeat].fill(S::Value::ONE);
+        ev.prepare(&mask, depth)
+    })?;
+    each(grid.inner_len, |i| {
+        let at = i % inner;
+        whole(i)
+            .map(|b| {
+                let one = ev.mul_prepared(&[&cts[b]], &[&masks[at]])?;
+                // Only position `at` of a group holds something: with each bit, copy it to where that bit differs.
+                let steps = doublings(inner, repeat)
+                    .enumerate()
+                    .map(|(bit, step)| if at >> bit & 1 == 1 { step } else { -step });
+                fold(ev, one, steps).map(Arc::new)
+            })
+            .collect()
+    })
+}
+
+/// `sum_l left[l] (x) right[l]`: block `(i, o)` of the result is the sum of `left[l][o] * right[l][i]`. One level.
+pub(crate) fn outer_products<S: Mul>(
+    ev: &S,
+    left: &[Blocks<S>],
+    right: &[Blocks<S>],
+) -> Result<Blocks<S>> {
+    let (outer, inner) = (left[0].len(), right[0].len());
+    super::blocks::<S>(outer * inner, |b| {
+        let l: Vec<_> = left.iter().map(|v| &*v[b / inner]).collect();
+        let r: Vec<_> = right.iter().map(|v| &*v[b % inner]).collect();
+        products(ev, &l, &r)
+    })
+}
+
+/// Rotations held at a time by [`gram`], to bound the memory.
+const CHUNK: usize = 16;
+
+/// All generalized diagonals of `X' X` for a row-major tile: see [`Diagonal`](crate::packing::Diagonal), with
+/// blocks of `inner` x `inner` and no giant steps.
+///
+/// A tile with one row to a ciphertext: depth 1. Otherwise rows are adjacent, so that rotating a row brings in the next:
+/// the products with it are masked, depth 2.
+pub(crate) fn gram<S: Add + MulPlain + Mul + Rotate>(
+    ev: &S,
+    tile: &Tile,
+    grid: &Grid,
+    cts: &[Arc<S::Ciphertext>],
+) -> Result<Blocks<S>> {
+    let (c, n) = (grid.inner, grid.inner_blocks());
+    if n > 1 {
+        // More columns than slots: one row to a ciphertext, and rotations wrap within the row.
+        let mut out = Vec::with_capacity(n * n * c);
+        for bi in 0..n {
+            for bj in 0..n {
+                let all: Vec<usize> = (0..c).collect();
+                out.extend(diagonals(ev, tile, grid, cts, (bi, bj), &all)?);
+            }
+        }
+        return Ok(out);
+    }
+    if grid.outer == 1 {
+        let half: Vec<usize> = (0..=c / 2).collect();
+        let upper = diagonals(ev, tile, grid, cts, (0, 0), &half)?;
+        return super::blocks::<S>(c, |k| match upper.get(k) {
+            Some(ct) => Ok((**ct).clone()),
+            // G is symmetric: G[s, s + k] = G[s + k, s].
+            None => ev.rotate(&upper[c - k], (k * grid.repeat) as i64),
+        });
+    }
+    let d = grid.inner_len;
+    let steps: Vec<usize> = (0..d).collect();
+    let upper = diagonals(ev, tile, grid, cts, (0, 0), &steps)?;
+    let upper = super::blocks::<S>(d, |k| {
+        if k + d <= c {
+            return Ok((*upper[k]).clone());
+        }
+        let mut mask = vec![S::Value::ZERO; c * grid.repeat];
+        mask[..(d - k) * grid.repeat].fill(S::Value::ONE);
+        ev.mul_plain(&upper[k], &mask)
+    })?;
+    super::blocks::<S>(c, |k| {
+        let below = if k == 0 { None } else { upper.get(c - k) }
+            .map(|u| ev.rotate(u, (k * grid.repeat) as i64))
+            .transpose()?;
+        match (upper.get(k), below) {
+            (Some(a), Some(b)) => ev.add(a, &b),
+            (Some(a), None) => Ok((**a).clone()),
+            (None, Some(b)) => Ok(b),
+            (None, None) => ev.sub(&upper[0], &upper[0]),
+        }
+    })
+}
+
+/// `sum_rows X_bi(s) X_bj(s + k)` for each `k` in `steps`, complete over the groups of the tile.
+fn diagonals<S: Add + Mul + Rotate>(
+    ev: &S,
+    tile: &Tile,
+    grid: &Grid,
+    cts: &[Arc<S::Ciphertext>],
+    (bi, bj): (usize, usize),
+    steps: &[usize],
+) -> Result<Blocks<S>> {
+    let mut out = Vec::with_capacity(steps.len());
+    for ks in steps.chunks(CHUNK) {
+        let moves: Vec<i64> = ks.iter().map(|&k| (k * grid.repeat) as i64).collect();
+        let mut partial: Vec<Blocks<S>> = Vec::new();
+        let rows: Vec<usize> = (0..grid.outer_blocks()).collect();
+        for rows in rows.chunks(CHUNK) {
+            let rotated = each(rows.len(), |r| {
+                rotations(ev, &cts[grid.block(bj, rows[r])], &moves)
+            })?;
+            let left: Vec<_> = rows.iter().map(|&r| &*cts[grid.block(bi, r)]).collect();
+            partial.push(super::blocks::<S>(ks.len(), |k| {
+                let right: Vec<_> = rotated.iter().map(|r| &*r[k]).collect();
+                products(ev, &left, &right)
+            })?);
+        }
+        out.extend(super::blocks::<S>(ks.len(), |k| {
+            let terms: Vec<_> = partial.iter().map(|p| &*p[k]).collect();
+            outer_sums(ev, tile, total(ev, &terms)?)
+        })?);
+    }
+    Ok(out)
+}
