@@ -14,6 +14,8 @@
 
 mod builder;
 mod clear;
+pub mod closed_form;
+mod encrypted;
 mod linear;
 mod link;
 mod logistic;
@@ -22,12 +24,16 @@ mod plain;
 pub mod scaling;
 mod schedule;
 pub mod sigmoid;
+pub mod statistics;
 mod table;
 
+pub use closed_form::{EncryptedNormalEquations, NormalEquations};
+pub use encrypted::{EncryptedModel, Progress, Trains, row_packing};
 pub use linear::{LinearRegression, Ridge};
 pub use logistic::LogisticRegression;
 pub use plain::{ClearFit, Kind, PlainModel};
 pub use scaling::{Scaler, Scaling, Whitening};
 pub use schedule::{Batch, Intercept, LearningRate, Solver};
 pub use sigmoid::{Degree, Sigmoid};
+pub use statistics::EncryptedStatistics;
 pub use table::Table;

@@ -30,4 +30,13 @@ impl Link {
         let t2 = t * t;
         self.offset + t * self.odd.iter().rev().fold(0.0, |acc, c| acc * t2 + c)
     }
+
+    /// Levels between the score and the gradient.
+    pub(crate) fn depth(&self) -> usize {
+        match self.odd.len() {
+            1 => 1,
+            2 => 2,
+            _ => 3,
+        }
+    }
 }

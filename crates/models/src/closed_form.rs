@@ -1,0 +1,177 @@
+//! Least squares by the normal equations: the server computes them encrypted, the owner solves them.
+//!
+//! `X' X` and `X' y` are all that ordinary least squares and ridge regression ask of the data, and take two levels
+//! whatever the number of rows. Solving them encrypted would take a division per feature; the owner, who learns the weights
+//! anyway, solves them in clear, for any number of penalties, at the price of also learning `X' X` (which is `d^2` sums over
+//! all rows: no secret to an owner of the data, but more than the weights to one who holds only the key).
+
+use crate::clear::exact::Normal;
+use crate::encrypted::Trains;
+use crate::encrypted::design::{row_tile, with_ones};
+use crate::schedule::Intercept;
+use crate::table::check_parameter;
+use crate::{Kind, LinearRegression, PlainModel, Ridge};
+use cipherblas_linalg::{EncryptedMatrix, EncryptedVector};
+use cipherblas_scheme::{Decrypt, Error, Result, Scheme};
+
+/// Levels that the encrypted normal equations take, whatever the shape.
+pub const DEPTH: usize = 2;
+
+/// `X' X` and `X' y`, encrypted.
+#[derive(Clone, Debug)]
+pub struct EncryptedNormalEquations<S: Scheme> {
+    features: usize,
+    gram: EncryptedMatrix<S>,
+    moment: EncryptedVector<S>,
+}
+
+impl<S: Trains> EncryptedNormalEquations<S> {
+    /// Computes both. The rows as a row-major tile with room for the intercept ([`crate::row_packing`]), the targets in
+    /// the row packing of that tile. Two levels (one if a ciphertext holds one row); relinearization key, rotations by all
+    /// steps below the padded number of columns and by powers of two above.
+    ///
+    /// # Errors
+    /// `Shape` for other packings or lengths, or no room for the intercept; `Depth`, `MissingKey`, `KeyMismatch`.
+    pub fn new(
+        x: &EncryptedMatrix<S>,
+        y: &EncryptedVector<S>,
+        intercept: Intercept,
+    ) -> Result<Self> {
+        let tile = row_tile("normal equations", x)?;
+        if y.len() != x.rows() || y.packing() != tile.row_packing() {
+            return Err(Error::Shape {
+                operation: "normal equations",
+                got: format!(
+                    "{} rows and {} targets in {:?}",
+                    x.rows(),
+                    y.len(),
+                    y.packing()
+                ),
+                expected: format!("one target per row in {:?}", tile.row_packing()),
+                hint: "encrypt the targets in the row packing of the matrix",
+            });
+        }
+        let features = x.cols();
+        let x = with_ones("normal equations", x, intercept)?;
+        Ok(Self {
+            features,
+            gram: x.gram()?,
+            moment: x.transpose()?.matvec(y)?,
+        })
+    }
+}
+
+impl<S: Scheme> EncryptedNormalEquations<S> {
+    /// Both parts: the Gram matrix and `X' y`, the constant column last if there is an intercept.
+    pub fn parts(&self) -> (&EncryptedMatrix<S>, &EncryptedVector<S>) {
+        (&self.gram, &self.moment)
+    }
+
+    /// From parts that came over the wire.
+    ///
+    /// # Errors
+    /// `Shape` unless the matrix is square, the vector as long, and both have `features` or one more columns.
+    pub fn from_parts(
+        features: usize,
+        gram: EncryptedMatrix<S>,
+        moment: EncryptedVector<S>,
+    ) -> Result<Self> {
+        let n = moment.len();
+        if gram.shape() != (n, n)
+            || features == 0
+            || !(features..=features.saturating_add(1)).contains(&n)
+        {
+            return Err(Error::Shape {
+                operation: "normal equations",
+                got: format!("{:?} and {n} for {features} features", gram.shape()),
+                expected: "a square matrix and a vector of the features, plus one for an intercept"
+                    .into(),
+                hint: "pass the parts of one computation",
+            });
+        }
+        Ok(Self {
+            features,
+            gram,
+            moment,
+        })
+    }
+
+    /// The equations in clear, for the owner of the key.
+    ///
+    /// # Errors
+    /// `KeyMismatch`, `Decryption`.
+    pub fn decrypt<K: Decrypt<Scheme = S>>(&self, key: &K) -> Result<NormalEquations>
+    where
+        S: Scheme<Value = f64>,
+    {
+        let n = self.moment.len();
+        let mut gram = self.gram.decrypt(key)?;
+        // Symmetric but for the noise of the encryption.
+        for i in 0..n {
+            for j in 0..i {
+                let mean = (gram[i * n + j] + gram[j * n + i]) / 2.0;
+                gram[i * n + j] = mean;
+                gram[j * n + i] = mean;
+            }
+        }
+        Ok(NormalEquations {
+            features: self.features,
+            normal: Normal {
+                n,
+                gram,
+                moment: self.moment.decrypt(key)?,
+            },
+        })
+    }
+}
+
+/// `X' X` and `X' y` in clear.
+#[derive(Clone, Debug)]
+pub struct NormalEquations {
+    features: usize,
+    normal: Normal,
+}
+
+impl NormalEquations {
+    /// Minimizes `|y - X w - b|^2 + alpha |w|^2`, the intercept not penalized.
+    ///
+    /// # Errors
+    /// `Parameter` for a negative penalty, and for linearly dependent features without one.
+    pub fn solve(&self, alpha: f64) -> Result<PlainModel> {
+        check_parameter("alpha", alpha, 0.0, false)?;
+        let mut coef = self.normal.clone().solve(self.features, alpha)?;
+        let bias = coef.get(self.features).copied().unwrap_or(0.0);
+        coef.truncate(self.features);
+        PlainModel::new(Kind::Linear, coef, bias)
+    }
+}
+
+impl Ridge {
+    /// The encrypted normal equations of this problem; the owner decrypts and
+    /// [solves](NormalEquations::solve) them with `alpha`.
+    ///
+    /// # Errors
+    /// As [`EncryptedNormalEquations::new`].
+    pub fn normal_equations<S: Trains>(
+        &self,
+        x: &EncryptedMatrix<S>,
+        y: &EncryptedVector<S>,
+    ) -> Result<EncryptedNormalEquations<S>> {
+        EncryptedNormalEquations::new(x, y, self.descent.intercept)
+    }
+}
+
+impl LinearRegression {
+    /// The encrypted normal equations of this problem; the owner decrypts and
+    /// [solves](NormalEquations::solve) them with `alpha` zero.
+    ///
+    /// # Errors
+    /// As [`EncryptedNormalEquations::new`].
+    pub fn normal_equations<S: Trains>(
+        &self,
+        x: &EncryptedMatrix<S>,
+        y: &EncryptedVector<S>,
+    ) -> Result<EncryptedNormalEquations<S>> {
+        EncryptedNormalEquations::new(x, y, self.descent.intercept)
+    }
+}
