@@ -28,8 +28,8 @@ pub use key::ClearKey;
 use crate::wire::{KeyId, ParameterId};
 use crate::{Error, KeySet, Result};
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bound on absolute values that [`ClearScheme::new`] starts with.
 const DEFAULT_BOUND: f64 = 1_048_576.0;
@@ -118,9 +118,18 @@ struct Counters {
     summed_rotations: AtomicU64,
     combines: AtomicU64,
     combined_products: AtomicU64,
+    /// Steps in `1..slots` that ciphertexts were rotated by.
+    steps: Mutex<BTreeSet<usize>>,
+    /// How far results are below the maximal depth.
+    deepest: AtomicUsize,
 }
 
 impl Counters {
+    fn steps(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        // A set is whole whatever a panicking thread was about to add.
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all(&self) -> [&AtomicU64; 9] {
         [
             &self.additions,
@@ -259,11 +268,29 @@ impl ClearScheme {
         }
     }
 
-    /// Sets every counter to zero.
+    /// The keys that operations since creation or [`reset_counts`](Self::reset_counts) needed: what a plan of them lists.
+    /// Steps are in `1..slots`.
+    pub fn used_keys(&self) -> KeySet {
+        KeySet {
+            relinearization: self.counters.relinearizations.load(Ordering::Relaxed) > 0,
+            rotations: self.counters.steps().iter().map(|&s| s as i64).collect(),
+            conjugation: false,
+        }
+    }
+
+    /// How far below the maximal depth results have come since creation or [`reset_counts`](Self::reset_counts): for
+    /// inputs at full depth, the depth of the computation.
+    pub fn used_depth(&self) -> usize {
+        self.counters.deepest.load(Ordering::Relaxed)
+    }
+
+    /// Sets every counter to zero and forgets which keys and how much depth were used.
     pub fn reset_counts(&self) {
         for counter in self.counters.all() {
             counter.store(0, Ordering::Relaxed);
         }
+        self.counters.steps().clear();
+        self.counters.deepest.store(0, Ordering::Relaxed);
     }
 
     fn reconfigured(mut self, change: impl FnOnce(&mut Config)) -> Self {

@@ -289,3 +289,30 @@ fn bounds_that_overflow_stay_numbers() {
     );
     assert_eq!(s.read_ciphertext(&s.write_ciphertext(&y)).unwrap(), y);
 }
+
+#[test]
+fn used_keys_and_depth_are_recorded() {
+    let s = scheme();
+    let x = encrypt(&s, &[1.0], 3);
+    assert_eq!((s.used_keys(), s.used_depth()), (KeySet::default(), 0));
+    s.rotate_many(&x, &[0, 1, 9]).unwrap();
+    s.rotate_sum(&[&x, &x], &[-2, 8]).unwrap();
+    let rotations = KeySet {
+        rotations: [1, 6].into(),
+        ..KeySet::default()
+    };
+    assert_eq!((s.used_keys(), s.used_depth()), (rotations, 0));
+    let y = s.square(&x).unwrap();
+    s.mul_plain(&y, &[1.0]).unwrap();
+    s.rotate(&y, -1).unwrap();
+    let all = KeySet {
+        relinearization: true,
+        rotations: [1, 6, 7].into(),
+        conjugation: false,
+    };
+    assert_eq!((s.used_keys(), s.used_depth()), (all, 2));
+    s.lower_to(&y, 0).unwrap();
+    assert_eq!(s.used_depth(), 3);
+    s.reset_counts();
+    assert_eq!((s.used_keys(), s.used_depth()), (KeySet::default(), 0));
+}

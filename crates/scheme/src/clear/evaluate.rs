@@ -5,6 +5,7 @@ use crate::capability::{
 };
 use crate::wire::{Expected, Header, Kind, Reader, SchemeId, Writer};
 use crate::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Relative rounding error of one operation in double precision.
 const ROUNDING: f64 = f64::EPSILON / 2.0;
@@ -88,6 +89,7 @@ impl Accumulator {
     }
 
     fn finish(self, scheme: &ClearScheme, depth: usize) -> ClearCiphertext {
+        scheme.note_depth(depth);
         let rounding = ROUNDING * (self.terms + 1) as f64 * (self.magnitude + self.error);
         ClearCiphertext {
             values: self.values,
@@ -154,9 +156,20 @@ impl ClearScheme {
         Ok(out)
     }
 
-    /// How many of `steps` need a key.
-    fn moving(&self, steps: &[i64]) -> usize {
-        steps.iter().filter(|&&s| self.offset(s) != 0).count()
+    /// Counts the rotations among `steps` that need a key, and notes their keys.
+    fn count_rotations(&self, counter: &AtomicU64, steps: &[i64]) {
+        let moving = steps
+            .iter()
+            .map(|&s| self.offset(s))
+            .filter(|&offset| offset != 0);
+        count(counter, moving.clone().count());
+        self.counters.steps().extend(moving);
+    }
+
+    fn note_depth(&self, depth: usize) {
+        self.counters
+            .deepest
+            .fetch_max(self.max_depth() - depth, Ordering::Relaxed);
     }
 
     fn add_signed(
@@ -215,6 +228,7 @@ impl Scheme for ClearScheme {
                 left: ct.depth,
             });
         }
+        self.note_depth(depth);
         Ok(ClearCiphertext {
             depth,
             ..ct.clone()
@@ -410,7 +424,7 @@ impl ClearScheme {
 impl Rotate for ClearScheme {
     fn rotate(&self, ct: &ClearCiphertext, step: i64) -> Result<ClearCiphertext> {
         let out = self.rotated("rotate", ct, step)?;
-        count(&self.counters.rotations, self.moving(&[step]));
+        self.count_rotations(&self.counters.rotations, &[step]);
         Ok(out)
     }
 
@@ -419,7 +433,7 @@ impl Rotate for ClearScheme {
             .iter()
             .map(|&s| self.rotated("rotate_many", ct, s))
             .collect::<Result<_>>()?;
-        count(&self.counters.hoisted_rotations, self.moving(steps));
+        self.count_rotations(&self.counters.hoisted_rotations, steps);
         Ok(out)
     }
 
@@ -437,7 +451,7 @@ impl Rotate for ClearScheme {
             depth = depth.min(term.depth);
             sum.add_product((&term).into(), one);
         }
-        count(&self.counters.summed_rotations, self.moving(steps));
+        self.count_rotations(&self.counters.summed_rotations, steps);
         count(&self.counters.additions, cts.len() - 1);
         Ok(sum.finish(self, depth))
     }
