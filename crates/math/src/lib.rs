@@ -6,6 +6,7 @@
 
 pub mod aligned;
 pub mod backend;
+mod error;
 pub mod fft;
 pub mod galois;
 pub mod gemm;
@@ -16,11 +17,12 @@ pub mod primes;
 pub mod rns;
 pub mod sample;
 
-// pub use aligned::AlignedVec;
-// pub use backend::Backend;
+pub use aligned::AlignedVec;
+pub use backend::Backend;
+pub use error::{MathError, Result};
 // pub use fft::EmbeddingPlan;
-// pub use galois::GaloisPermutation;
-// pub use modulus::Modulus;
-// pub use ntt::NttPlan;
-// pub use pointwise::Kernels;
+pub use galois::GaloisPermutation;
+pub use modulus::Modulus;
+pub use ntt::NttPlan;
+pub use pointwise::Kernels;
 // pub use rns::BaseConverter;
