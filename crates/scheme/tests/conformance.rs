@@ -1,65 +1,75 @@
 //! `ClearScheme` passes the suite, and the suite notices schemes that are wrong.
 
+mod faulty;
+
 use cipherblas_scheme::{ClearScheme, conformance};
+use faulty::{Fault, Faulty, FaultyKey};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs the suite on `ClearScheme` itself.
+fn run(evaluator: &ClearScheme, precision: f64, seed: u64) {
+    conformance::Suite {
+        key: &evaluator.key(),
+        evaluator,
+        other: &evaluator.clone().with_key(2).key(),
+        precision,
+        shared_precision: precision,
+    }
+    .run(&mut ChaCha20Rng::seed_from_u64(seed));
+}
+
+fn evaluator(slots: usize, depth: usize) -> ClearScheme {
+    let keys = conformance::required_keys(slots);
+    ClearScheme::new(slots, depth).unwrap().with_keys(&keys)
+}
 
 #[test]
 fn clear_scheme_conforms() {
     for (slots, depth, seed) in [(8, 2, 1), (64, 5, 2), (1024, 3, 3)] {
-        let all = ClearScheme::new(slots, depth).unwrap();
-        let evaluator = all.clone().with_keys(&conformance::required_keys(slots));
-        conformance::Suite {
-            key: &all.key(),
-            evaluator: &evaluator,
-            other: &all.clone().with_key(2).key(),
-            precision: 1e-13,
-            shared_precision: 1e-13,
-        }
-        .run(&mut ChaCha20Rng::seed_from_u64(seed));
+        run(&evaluator(slots, depth), 1e-13, seed);
     }
 }
 
 #[test]
 #[should_panic(expected = "does not hold every rotation")]
 fn an_evaluator_with_every_rotation_cannot_show_missing_ones() {
-    let all = ClearScheme::new(8, 2).unwrap();
-    conformance::Suite {
-        key: &all.key(),
-        evaluator: &all,
-        other: &all.clone().with_key(2).key(),
-        precision: 1e-13,
-        shared_precision: 1e-13,
-    }
-    .run(&mut ChaCha20Rng::seed_from_u64(1));
+    run(&ClearScheme::new(8, 2).unwrap(), 1e-13, 1);
 }
 
 #[test]
 #[should_panic(expected = "is not within the precision")]
 fn bounds_beyond_the_precision_are_noticed() {
-    let all = ClearScheme::new(8, 2).unwrap();
-    let evaluator = all.clone().with_keys(&conformance::required_keys(8));
-    conformance::Suite {
-        key: &all.key(),
-        evaluator: &evaluator,
-        other: &all.clone().with_key(2).key(),
-        precision: 1e-17,
-        shared_precision: 1e-17,
-    }
-    .run(&mut ChaCha20Rng::seed_from_u64(1));
+    run(&evaluator(8, 2), 1e-17, 1);
 }
 
 #[test]
-#[should_panic(expected = "key mismatch")]
-fn a_key_that_is_not_the_evaluators_is_noticed() {
-    let all = ClearScheme::new(8, 2).unwrap();
-    let evaluator = all.clone().with_keys(&conformance::required_keys(8));
-    conformance::Suite {
-        key: &all.clone().with_key(2).key(),
-        evaluator: &evaluator,
-        other: &all.key(),
-        precision: 1e-13,
-        shared_precision: 1e-13,
-    }
-    .run(&mut ChaCha20Rng::seed_from_u64(1));
+fn every_fault_is_noticed() {
+    let noticed = |fault| {
+        let right = evaluator(16, 3);
+        let key = FaultyKey {
+            right: right.key(),
+            fault,
+        };
+        let other = FaultyKey {
+            right: right.clone().with_key(2).key(),
+            fault,
+        };
+        let suite = conformance::Suite {
+            key: &key,
+            evaluator: &Faulty { right, fault },
+            other: &other,
+            precision: 1e-7,
+            shared_precision: 1e-7,
+        };
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        catch_unwind(AssertUnwindSafe(|| suite.run(&mut rng))).is_err()
+    };
+    assert!(!noticed(Fault::None));
+    let missed: Vec<_> = Fault::ALL
+        .into_iter()
+        .filter(|&fault| !noticed(fault))
+        .collect();
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
 }
