@@ -1,4 +1,4 @@
-//! Mathematics of the rings Z_q[X]/(X^n + 1): residues, transforms, residue number systems, sampling.
+//! Mathematics of the rings `Z_q[X]/(X^n + 1)`: residues, transforms, residue number systems, sampling.
 //!
 //! # Residues
 //! Every prime is below 2^50 and a residue is an integer held in an `f64`. Between calls a residue is any `x` with
@@ -20,9 +20,9 @@ pub mod sample;
 pub use aligned::AlignedVec;
 pub use backend::Backend;
 pub use error::{MathError, Result};
-// pub use fft::EmbeddingPlan;
+pub use fft::EmbeddingPlan;
 pub use galois::GaloisPermutation;
 pub use modulus::Modulus;
 pub use ntt::NttPlan;
 pub use pointwise::Kernels;
-// pub use rns::BaseConverter;
+pub use rns::{BaseConverter, CrtReconstructor};

@@ -1,1 +1,409 @@
-//! sample
+//! Random ring elements: uniform residues from a public seed, secrets and errors from a caller's generator.
+//!
+//! Everything here that draws a secret is constant time in it: no branch and no address depends on a random value.
+//! Randomness is fetched in bulk, and the buffers that held it are zeroized. The exception is
+//! [`uniform_residues`], whose seed is public by definition and whose running time depends on it.
+
+use crate::error::{MathError, Result};
+use crate::modulus::Modulus;
+use rand::{CryptoRng, Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroize;
+
+/// Variance of [`centered_binomial`]: 42 coins of variance 1/4.
+pub const ERROR_VARIANCE: f64 = 10.5;
+/// Largest absolute value of [`centered_binomial`].
+pub const ERROR_BOUND: i64 = 21;
+/// Largest standard deviation that [`gaussian_flood`] accepts.
+pub const MAX_FLOOD_SIGMA: f64 = (1u64 << 45) as f64;
+
+/// A public 256-bit seed of uniform residues, sent in place of the residues.
+///
+/// Never a source of secrets: whoever holds it knows all that it expands to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Seed([u8; 32]);
+
+impl Seed {
+    /// A fresh seed.
+    pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+    /// The seed that was written as `bytes`.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+    /// The bytes to write.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Fills `out` with residues that are exactly uniform in `0..p`.
+///
+/// The definition, the same on every platform and backend: the ChaCha20 key stream under key `seed` with the 64-bit
+/// nonce `stream` and a 64-bit block counter from 0, read as little-endian 64-bit words; of each word the low
+/// `bits(p - 1)` bits; those that are below `p`, in order. At most two words are needed per residue on average.
+///
+/// Running time depends on the seed, which is public.
+pub fn uniform_residues(seed: &Seed, stream: u64, modulus: &Modulus, out: &mut [f64]) {
+    const BYTES: usize = 2048;
+    let p = modulus.value();
+    let mask = u64::MAX >> (p - 1).leading_zeros();
+    let mut rng = ChaCha20Rng::from_seed(seed.0);
+    rng.set_stream(stream);
+    let mut bytes = [0u8; BYTES];
+    // One word more than a buffer can yield: a rejected word is overwritten, without a branch.
+    let mut accepted = [0f64; BYTES / 8 + 1];
+    let mut rest = out;
+    while !rest.is_empty() {
+        rng.fill_bytes(&mut bytes);
+        let mut count = 0;
+        for word in bytes.as_chunks::<8>().0 {
+            let x = u64::from_le_bytes(*word) & mask;
+            accepted[count] = x as i64 as f64;
+            count += usize::from(x < p);
+        }
+        let take = count.min(rest.len());
+        let (head, tail) = rest.split_at_mut(take);
+        head.copy_from_slice(&accepted[..take]);
+        rest = tail;
+    }
+}
+
+/// Fills `out` with independent values of -1, 0 and 1, each of probability 1/3 up to a bias below 2^-62.
+///
+/// Constant time: the value is the upper half of `3 r` for a 64-bit word `r`, less one.
+pub fn ternary<R: CryptoRng + ?Sized>(rng: &mut R, out: &mut [i8]) {
+    let mut bytes = [0u8; 2048];
+    for chunk in out.chunks_mut(256) {
+        let bytes = &mut bytes[..8 * chunk.len()];
+        rng.fill_bytes(bytes);
+        for (x, word) in chunk.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            let r = u64::from_le_bytes(*word);
+            *x = ((u128::from(r) * 3) >> 64) as i8 - 1;
+        }
+    }
+    bytes.zeroize();
+}
+
+/// Fills `out` with errors: the number of heads in 42 fair coins, less 21. Mean 0, variance [`ERROR_VARIANCE`]
+/// (standard deviation 3.24), absolute value at most [`ERROR_BOUND`].
+///
+/// Constant time; 42 random bits a value (whole batches of 256 values are drawn).
+pub fn centered_binomial<R: CryptoRng + ?Sized>(rng: &mut R, out: &mut [i8]) {
+    // A batch of 256 values: five planes of a byte each, then two bits each packed in 64 bytes.
+    const BATCH: usize = 256;
+    const PAIRS: usize = BATCH / 4;
+    let mut bytes = [0u8; 5 * BATCH + PAIRS];
+    let mut heads = [0u8; BATCH];
+    for chunk in out.chunks_mut(BATCH) {
+        rng.fill_bytes(&mut bytes);
+        let (planes, pairs) = bytes.split_at(5 * BATCH);
+        for (quarter, heads) in heads.chunks_exact_mut(PAIRS).enumerate() {
+            for (h, &b) in heads.iter_mut().zip(pairs) {
+                let two = (b >> (2 * quarter)) & 3;
+                *h = two - (two >> 1);
+            }
+        }
+        for plane in planes.chunks_exact(BATCH) {
+            for (h, &b) in heads.iter_mut().zip(plane) {
+                *h += b.count_ones() as u8;
+            }
+        }
+        for (x, &h) in chunk.iter_mut().zip(&heads) {
+            *x = h as i8 - ERROR_BOUND as i8;
+        }
+    }
+    bytes.zeroize();
+    heads.zeroize();
+}
+
+/// Fills `out` with integers: a Gaussian of mean 0 and standard deviation `sigma`, rounded to nearest. For noise
+/// flooding.
+///
+/// Box-Muller on 63-bit uniform radii and 61-bit angles, by polynomials: no branch and no table depends on the
+/// values. Values lie within 9.4 `sigma`, which cuts tails of total probability below 2^-62, and the Gaussian before
+/// rounding is computed to a relative error below 2^-45.
+///
+/// # Errors
+/// [`MathError`] unless `0 <= sigma <= 2^45` ([`MAX_FLOOD_SIGMA`]).
+pub fn gaussian_flood<R: CryptoRng + ?Sized>(
+    rng: &mut R,
+    sigma: f64,
+    out: &mut [f64],
+) -> Result<()> {
+    if !(0.0..=MAX_FLOOD_SIGMA).contains(&sigma) {
+        return Err(MathError::Parameter {
+            operation: "gaussian_flood",
+            got: format!("standard deviation {sigma:e}"),
+            expected: "a number from 0 to 2^45".into(),
+            hint: "flood at a lower scale",
+        });
+    }
+    let mut bytes = [0u8; 1024];
+    for chunk in out.chunks_mut(128) {
+        rng.fill_bytes(&mut bytes);
+        for (pair, words) in chunk.chunks_mut(2).zip(bytes.as_chunks::<16>().0) {
+            let (radius, angle) = words.split_at(8);
+            let word = |b: &[u8]| b.iter().rev().fold(0u64, |acc, &x| acc << 8 | u64::from(x));
+            let (x, y) = gaussian_pair(word(radius), word(angle));
+            pair[0] = round(x * sigma);
+            if let Some(second) = pair.get_mut(1) {
+                *second = round(y * sigma);
+            }
+        }
+    }
+    bytes.zeroize();
+    Ok(())
+}
+
+/// Nearest integer of `|x| < 2^51`, ties to even, without a library call.
+fn round(x: f64) -> f64 {
+    const MAGIC: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52: the sum has unit spacing
+    (x + MAGIC) - MAGIC
+}
+
+/// Two independent standard Gaussians from 128 uniform bits.
+fn gaussian_pair(radius: u64, angle: u64) -> (f64, f64) {
+    let uniform = ((radius >> 1) as i64 as f64 + 1.0) * (-63f64).exp2_exact();
+    let r = (-2.0 * ln(uniform)).sqrt();
+    // A uniform angle is one in [-pi/4, pi/4) turned by a uniform number of quarters: swap and two signs.
+    let theta =
+        ((angle as i64) >> 3) as f64 * (std::f64::consts::FRAC_PI_4 * (-60f64).exp2_exact());
+    let t = theta * theta;
+    let sin = theta * horner(t, &SIN);
+    let cos = horner(t, &COS);
+    let (s, c) = (sin.to_bits(), cos.to_bits());
+    let swap = (s ^ c) & 0u64.wrapping_sub(angle & 1);
+    let x = f64::from_bits((s ^ swap) ^ ((angle >> 1 & 1) << 63));
+    let y = f64::from_bits((c ^ swap) ^ ((angle >> 2 & 1) << 63));
+    (r * x, r * y)
+}
+
+/// Natural logarithm of a positive normal number: `2 atanh((m - 1) / (m + 1)) + k ln 2`, `m` in [1/sqrt 2, sqrt 2).
+fn ln(x: f64) -> f64 {
+    let bits = x.to_bits();
+    let k = (bits.wrapping_sub(std::f64::consts::FRAC_1_SQRT_2.to_bits()) as i64) >> 52;
+    let m = f64::from_bits(bits.wrapping_sub((k as u64) << 52));
+    let s = (m - 1.0) / (m + 1.0);
+    k as f64 * std::f64::consts::LN_2 + s * horner(s * s, &ATANH2)
+}
+
+fn horner(t: f64, coefficients: &[f64]) -> f64 {
+    coefficients.iter().rev().fold(0.0, |acc, &c| acc * t + c)
+}
+
+trait ExactPower {
+    fn exp2_exact(self) -> f64;
+}
+impl ExactPower for f64 {
+    /// `2^self` for an integer in the normal range.
+    fn exp2_exact(self) -> f64 {
+        f64::from_bits(((1023 + self as i64) as u64) << 52)
+    }
+}
+
+/// `2 atanh(s) / s` in powers of `s^2`: the remainder at `s = 0.1716` is below 2^-60.
+const ATANH2: [f64; 12] = [
+    2.0,
+    2.0 / 3.0,
+    2.0 / 5.0,
+    2.0 / 7.0,
+    2.0 / 9.0,
+    2.0 / 11.0,
+    2.0 / 13.0,
+    2.0 / 15.0,
+    2.0 / 17.0,
+    2.0 / 19.0,
+    2.0 / 21.0,
+    2.0 / 23.0,
+];
+/// `sin(x) / x` and `cos(x)` in powers of `x^2`: remainders at `pi / 4` below 2^-62.
+const SIN: [f64; 9] = taylor::<9>(1);
+const COS: [f64; 10] = taylor::<10>(0);
+
+/// `(-1)^i / (2 i + offset)!`.
+const fn taylor<const N: usize>(offset: usize) -> [f64; N] {
+    let mut out = [0.0; N];
+    let (mut i, mut factorial) = (0, 1.0);
+    while i < N {
+        let last = 2 * i + offset;
+        if last > 1 {
+            factorial *= (last * (last - 1)) as f64;
+        }
+        out[i] = if i % 2 == 0 {
+            1.0 / factorial
+        } else {
+            -1.0 / factorial
+        };
+        i += 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([7; 32])
+    }
+
+    #[test]
+    fn uniform_follows_its_definition() {
+        for p in [12289u64, 1_073_479_681, 1_125_899_904_679_937] {
+            let modulus = Modulus::new(p).unwrap();
+            let bits = 64 - (p - 1).leading_zeros();
+            for stream in [0, 1, u64::MAX] {
+                let seed = Seed::from_bytes(std::array::from_fn(|i| i as u8));
+                let mut out = vec![0.0; 3000];
+                uniform_residues(&seed, stream, &modulus, &mut out);
+                let mut rng = ChaCha20Rng::from_seed(*seed.as_bytes());
+                rng.set_stream(stream);
+                for &x in &out {
+                    let expected = loop {
+                        let word = rng.next_u64() & ((1 << bits) - 1);
+                        if word < p {
+                            break word;
+                        }
+                    };
+                    assert_eq!(modulus.canonical(x), expected);
+                }
+            }
+        }
+    }
+
+    /// Values from an independent implementation of ChaCha20.
+    #[test]
+    fn uniform_golden() {
+        let modulus = Modulus::new(1_125_899_904_679_937).unwrap();
+        let seed = Seed::from_bytes(std::array::from_fn(|i| i as u8));
+        let mut out = [0.0; 4];
+        uniform_residues(&seed, 3, &modulus, &mut out);
+        assert_eq!(out.map(|x| modulus.canonical(x)), GOLDEN);
+    }
+
+    const GOLDEN: [u64; 4] = [
+        1107865209240169,
+        2153747558561,
+        414628292012511,
+        592172206274529,
+    ];
+
+    #[test]
+    fn uniform_prefix_and_separation() {
+        let modulus = Modulus::new(1_073_479_681).unwrap();
+        let seed = Seed::generate(&mut rng());
+        let (mut long, mut short, mut other) = (vec![0.0; 2000], vec![0.0; 77], vec![0.0; 77]);
+        uniform_residues(&seed, 5, &modulus, &mut long);
+        uniform_residues(&seed, 5, &modulus, &mut short);
+        uniform_residues(&seed, 6, &modulus, &mut other);
+        assert_eq!(long[..77], short[..]);
+        assert!(short.iter().zip(&other).filter(|(a, b)| a == b).count() < 2);
+        assert_ne!(Seed::generate(&mut rng()), Seed::from_bytes([7; 32]));
+    }
+
+    #[test]
+    fn ternary_is_balanced() {
+        let mut out = vec![9i8; 300_001];
+        ternary(&mut rng(), &mut out);
+        let mut counts = [0usize; 3];
+        for &x in &out {
+            counts[usize::try_from(x + 1).unwrap()] += 1;
+        }
+        // Six standard deviations of a binomial with probability 1/3.
+        let n = out.len() as f64;
+        for c in counts {
+            assert!(
+                (c as f64 - n / 3.0).abs() < 6.0 * (n * 2.0 / 9.0).sqrt(),
+                "{counts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn binomial_has_the_exact_distribution() {
+        let n = 400_003;
+        let mut out = vec![99i8; n];
+        centered_binomial(&mut rng(), &mut out);
+        let mut counts = [0f64; 43];
+        for &x in &out {
+            counts[usize::try_from(x + 21).unwrap()] += 1.0;
+        }
+        // Chi-square over the cells that expect at least 10.
+        let (mut chi2, mut cells, mut binomial) = (0f64, 0f64, 0.5f64.powi(42));
+        for (k, &count) in counts.iter().enumerate() {
+            let expected = binomial * n as f64;
+            if expected >= 10.0 {
+                chi2 += (count - expected).powi(2) / expected;
+                cells += 1.0;
+            }
+            binomial *= (42 - k) as f64 / (k + 1) as f64;
+        }
+        assert!(
+            chi2 < cells + 6.0 * (2.0 * cells).sqrt(),
+            "chi2 {chi2} on {cells} cells"
+        );
+        let variance = out.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / n as f64;
+        assert!((variance - ERROR_VARIANCE).abs() < 0.15, "{variance}");
+        // Neighbours and values a quarter batch apart share no coins.
+        for lag in [1, 64, 256] {
+            let c = out
+                .iter()
+                .zip(&out[lag..])
+                .map(|(&a, &b)| f64::from(a) * f64::from(b))
+                .sum::<f64>();
+            assert!((c / (n - lag) as f64).abs() < 6.0 * ERROR_VARIANCE / (n as f64).sqrt());
+        }
+    }
+
+    #[test]
+    fn logarithm_and_angle_are_accurate() {
+        let mut rng = rng();
+        for i in 0..20_000u64 {
+            let (a, b) = (rng.next_u64() >> (i % 64), rng.next_u64());
+            let u = ((a >> 1) as f64 + 1.0) * 0.5f64.powi(63);
+            assert!((ln(u) - u.ln()).abs() <= 1e-14 * u.ln().abs(), "{u:e}");
+            let (x, y) = gaussian_pair(a, b);
+            let square = -2.0 * u.ln();
+            assert!((x * x + y * y - square).abs() <= 1e-13 * square);
+            assert_eq!(
+                (b >> 1 & 1 == 1) != (b >> 2 & 1 == 1),
+                (x < 0.0) != ((y < 0.0) != ((b as i64) < 0))
+            );
+        }
+    }
+
+    #[test]
+    fn gaussian_moments_and_quadrants() {
+        let n = 400_000;
+        let mut out = vec![0.5; n + 1];
+        for sigma in [3.0, 1e6, MAX_FLOOD_SIGMA] {
+            gaussian_flood(&mut rng(), sigma, &mut out).unwrap();
+            assert!(
+                out.iter()
+                    .all(|x| x.fract() == 0.0 && x.abs() < 9.4 * sigma + 1.0)
+            );
+            let moment =
+                |k: i32| out.iter().map(|x| (x / sigma).powi(k)).sum::<f64>() / out.len() as f64;
+            let rounding = 1.0 / (12.0 * sigma * sigma);
+            assert!(moment(1).abs() < 0.01, "{}", moment(1));
+            assert!((moment(2) - 1.0 - rounding).abs() < 0.015, "{}", moment(2));
+            assert!(
+                (moment(4) - 3.0 * (1.0 + rounding).powi(2)).abs() < 0.12,
+                "{}",
+                moment(4)
+            );
+            let product = out.chunks_exact(2).map(|c| c[0] * c[1]).sum::<f64>()
+                / (sigma * sigma * n as f64 / 2.0);
+            assert!(product.abs() < 0.015);
+        }
+        gaussian_flood(&mut rng(), 0.0, &mut out).unwrap();
+        assert!(out.iter().all(|&x| x == 0.0));
+        for bad in [-1.0, f64::NAN, f64::INFINITY, 2.0 * MAX_FLOOD_SIGMA] {
+            assert!(gaussian_flood(&mut rng(), bad, &mut out).is_err());
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Residue number systems: from the residues modulo some primes to those modulo others, and to real numbers.
+//!
+//! # Base conversion
+//! Let `Q = q_1 ... q_L` and `x` be given by lazy residues `x_i`, `|x_i| <= q_i`. With
+//! `y_i = x_i (Q / q_i)^-1 mod q_i` in any representation, `sum y_i Q / q_i` is congruent to `x` modulo `Q`, so that with
+//! `v` the integer nearest to `sum y_i / q_i`, the number `sum y_i Q / q_i - v Q` is the **centred** representative, of
+//! absolute value at most `Q / 2`. Its residues modulo `p` follow from those of `Q / q_i` and `Q`.
+//!
+//! `v` is found in double precision. With at most [`MAX_SOURCES`] primes and `|y_i| <= 0.625 q_i` the sum is off by less
+//! than 2^-40: the result is exact unless `x / Q` is within 2^-40 of `+-1/2`, and then it may be the representative on the
+//! other side, still below `(1/2 + 2^-40) Q`.
+//!
+//! # Exact sums without a reduction per term
+//! A product of two residues has up to 100 bits. The AVX2 kernel adds products to a large constant,
+//! `h' = fl(h + y w)` with `h` near `1.5 * 2^(52 + s)`, so that `h` stays a multiple of `2^s`, and collects what was rounded
+//! off: `l' = l + (y w + (h - h'))`, where the inner part is a fused multiply-add. It is an integer of at most
+//! `2^(s-1)`, hence exact, and `l` is exact while it stays below 2^53. That is four operations a term, two on each pair of
+//! ports, against six with a reduction. After `fold` terms both parts are reduced to one lazy residue.
+//!
+//! The bounds, with `b` and `c` the bits of the largest source and target: `|y| <= 0.625 * 2^b` and `|w| <= 2^(c-1)`, so
+//! `fold * 2^(b + c - 1.678) <= 2^(51 + s)` keeps `h` in its binade, and `fold * 2^(s-1) <= 2^52` keeps `l` exact together
+//! with a carried residue. For `b = c = 50`: `s = 50`, `fold = 6`. Folding: the quotient of `h` by `p` has an error of at most
+//! `2^-52 (6 * 0.3125 * 2^50 + 2^52 / p) + 1/2 < 1.4`, the remainder and `l` together stay below 2^53, and the second
+//! reduction leaves at most `p / 2 + 1`.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod crt;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+pub use crt::{CrtReconstructor, MAX_RECONSTRUCTED, decompose_scaled, decompose_scaled_with};
+
+use crate::backend::{Backend, Kind};
+use crate::error::{MathError, Result};
+use crate::modulus::Modulus;
+
+/// Largest number of source primes of a conversion.
+pub const MAX_SOURCES: usize = 100;
+
+/// Scratch on the stack: about half of a first-level cache.
+const SCRATCH: usize = 2048;
+
+/// Conversion of integers from residues modulo some primes to residues modulo others; see the [module page](self).
+#[derive(Clone, Debug)]
+pub struct BaseConverter {
+    from: Vec<Source>,
+    to: Vec<Target>,
+    backend: Backend,
+    /// `1.5 * 2^(52 + s)`.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    magic: f64,
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    fold: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    modulus: Modulus,
+    q: f64,
+    inverse_q: f64,
+    /// `(Q / q)^-1 mod q`, balanced, and that over `q`.
+    factor: f64,
+    factor_over_q: f64,
+}
+
+#[derive(Clone, Debug)]
+struct Target {
+    modulus: Modulus,
+    p: f64,
+    inverse_p: f64,
+    /// Balanced residues of `Q / q_i` for every source, then of `-Q`.
+    weights: Vec<f64>,
+}
+
+impl BaseConverter {
+    /// From the product of the primes `from` to each of the primes `to`.
+    ///
+    /// # Errors
+    /// [`MathError::Parameter`] for no source or target, more than [`MAX_SOURCES`] sources, or a source prime that occurs
+    /// twice; [`MathError::Backend`].
+    pub fn new(from: &[Modulus], to: &[Modulus]) -> Result<Self> {
+        Self::with_backend(from, to, Backend::try_detect()?)
+    }
+
+    /// As [`new`](Self::new), on the given backend.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), but for the backend.
+    pub fn with_backend(from: &[Modulus], to: &[Modulus], backend: Backend) -> Result<Self> {
+        check_sources("base conversion", from, MAX_SOURCES)?;
+        if to.is_empty() {
+            return Err(MathError::Parameter {
+                operation: "base conversion",
+                got: "no target prime".into(),
+                expected: "at least one".into(),
+                hint: "convert to the primes that are needed",
+            });
+        }
+        let bits = |moduli: &[Modulus]| moduli.iter().map(|m| m.bits()).max().unwrap_or(0);
+        // `v` counts as a factor too, and is at most 0.625 * MAX_SOURCES + 1/2.
+        let (magic, fold) = accumulation(bits(from).max(7), bits(to));
+        let product = |skip: Option<usize>, modulo: Modulus| {
+            let others = from.iter().enumerate().filter(|(i, _)| Some(*i) != skip);
+            others.fold(1, |acc, (_, q)| {
+                modulo.mul(acc, modulo.reduce_u64(q.value()))
+            })
+        };
+        let sources = from.iter().enumerate().map(|(i, &modulus)| {
+            let inverse = modulus
+                .inv(product(Some(i), modulus))
+                .expect("distinct primes are coprime");
+            let (q, factor) = (modulus.value() as f64, modulus.residue(inverse));
+            Source {
+                modulus,
+                q,
+                inverse_q: 1.0 / q,
+                factor,
+                factor_over_q: factor / q,
+            }
+        });
+        let targets = to.iter().map(|&modulus| {
+            let mut weights: Vec<f64> = (0..from.len())
+                .map(|i| modulus.residue(product(Some(i), modulus)))
+                .collect();
+            weights.push(-modulus.residue(product(None, modulus)));
+            let p = modulus.value() as f64;
+            Target {
+                modulus,
+                p,
+                inverse_p: 1.0 / p,
+                weights,
+            }
+        });
+        Ok(Self {
+            from: sources.collect(),
+            to: targets.collect(),
+            backend,
+            magic,
+            fold,
+        })
+    }
+
+    /// Number of source primes.
+    pub fn sources(&self) -> usize {
+        self.from.len()
+    }
+
+    /// Number of target primes.
+    pub fn targets(&self) -> usize {
+        self.to.len()
+    }
+
+    /// Converts: `to[j][k]` is the centred representative of the number with residues `from[i][k]`, modulo target `j`.
+    /// Inputs and outputs are lazy and in the coefficient domain. Cost: about one multiplication per coefficient, source
+    /// and target, and one per coefficient and source.
+    ///
+    /// # Panics
+    /// If the numbers of slices are not those of the primes, or lengths differ.
+    pub fn convert(&self, from: &[&[f64]], to: &mut [&mut [f64]]) {
+        assert_eq!(
+            to.len(),
+            self.to.len(),
+            "base conversion: number of target slices"
+        );
+        let n = self.check_inputs(from);
+        assert!(
+            to.iter().all(|t| t.len() == n),
+            "base conversion: target lengths, expected {n} each"
+        );
+        self.blocks(from, n, |start, y| self.finish_block(y, start, to));
+    }
+
+    /// As [`convert`](Self::convert), for one target only.
+    ///
+    /// # Panics
+    /// As [`convert`](Self::convert), or if there is no such target.
+    pub fn convert_one(&self, from: &[&[f64]], target_index: usize, out: &mut [f64]) {
+        let n = self.check_inputs(from);
+        assert_eq!(out.len(), n, "base conversion: target length");
+        self.blocks(from, n, |start, y| {
+            self.finish_one(y, target_index, &mut out[start..start + y[0].len()])
+        });
+    }
+
+    /// The part of a conversion that all targets share: `y[i]` and `v` of the [module page](self), for
+    /// [`finish`](Self::finish).
+    ///
+    /// # Panics
+    /// If the numbers of slices are not that of the sources, or lengths differ.
+    pub fn prepare(&self, from: &[&[f64]], y: &mut [&mut [f64]], v: &mut [f64]) {
+        let n = self.check_inputs(from);
+        assert_eq!(
+            y.len(),
+            self.from.len(),
+            "base conversion: number of prepared slices"
+        );
+        assert!(
+            y.iter().all(|y| y.len() == n) && v.len() == n,
+            "base conversion: prepared lengths, expected {n} each"
+        );
+        match self.backend.kind() {
+            // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { avx2::prepare(&self.from, from, y, v) },
+            Kind::Scalar => scalar::prepare(&self.from, from, y, v),
+        }
+    }
+
+    /// The part of a conversion that belongs to one target, from what [`prepare`](Self::prepare) gave.
+    ///
+    /// # Panics
+    /// If the number of slices is not that of the sources, lengths differ, or there is no such target.
+    pub fn finish(&self, y: &[&[f64]], v: &[f64], target_index: usize, out: &mut [f64]) {
+        assert_eq!(
+            y.len(),
+            self.from.len(),
+            "base conversion: number of prepared slices"
+        );
+        let mut all: [&[f64]; MAX_SOURCES + 1] = [&[]; MAX_SOURCES + 1];
+        all[..y.len()].copy_from_slice(y);
+        all[y.len()] = v;
+        self.finish_one(&all[..=y.len()], target_index, out);
+    }
+
+    fn check_inputs(&self, from: &[&[f64]]) -> usize {
+        assert_eq!(
+            from.len(),
+            self.from.len(),
+            "base conversion: number of source slices"
+        );
+        let n = from[0].len();
+        assert!(
+            from.iter().all(|x| x.len() == n),
+            "base conversion: source lengths, expected {n} each"
+        );
+        n
+    }
+
+    /// Prepares block after block in scratch memory; `use_block` gets its start and the slices `y_1, ..., y_L, v`.
+    fn blocks(&self, from: &[&[f64]], n: usize, mut use_block: impl FnMut(usize, &[&[f64]])) {
+        let sources = self.from.len();
+        let length = (SCRATCH / (sources + 1)).min(512) & !15;
+        let mut scratch = Scratch([0.0; SCRATCH]);
+        for start in (0..n).step_by(length) {
+            let length = length.min(n - start);
+            let mut inputs: [&[f64]; MAX_SOURCES] = [&[]; MAX_SOURCES];
+            for (input, x) in inputs.iter_mut().zip(from) {
+                *input = &x[start..start + length];
+            }
+            let scratch = &mut scratch.0[..(sources + 1) * length];
+            let mut rows: [&mut [f64]; MAX_SOURCES + 1] =
+                std::array::from_fn(|_| [].as_mut_slice());
+            for (row, chunk) in rows.iter_mut().zip(scratch.chunks_exact_mut(length)) {
+                *row = chunk;
+            }
+            let (y, v) = rows.split_at_mut(sources);
+            self.prepare(&inputs[..sources], y, v[0]);
+            let mut rows: [&[f64]; MAX_SOURCES + 1] = [&[]; MAX_SOURCES + 1];
+            for (row, chunk) in rows.iter_mut().zip(scratch.chunks_exact(length)) {
+                *row = chunk;
+            }
+            use_block(start, &rows[..=sources]);
+        }
+    }
+
+    fn finish_block(&self, y: &[&[f64]], start: usize, to: &mut [&mut [f64]]) {
+        let length = y[0].len();
+        #[cfg(target_arch = "x86_64")]
+        if self.backend.kind() == Kind::Avx2 && self.from.len() > 1 {
+            for (targets, outs) in self.to.chunks(2).zip(to.chunks_mut(2)) {
+                match (targets, outs) {
+                    ([a, b], [out_a, out_b]) => {
+                        let outs = [
+                            &mut out_a[start..start + length],
+                            &mut out_b[start..start + length],
+                        ];
+                        // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
+                        unsafe { avx2::finish::<2, 2>([a, b], self.magic, self.fold, y, outs) }
+                    }
+                    (targets, outs) => {
+                        let out = &mut outs[0][start..start + length];
+                        // SAFETY: as above.
+                        unsafe {
+                            avx2::finish::<1, 4>([&targets[0]], self.magic, self.fold, y, [out])
+                        }
+                    }
+                }
+            }
+            return;
+        }
+        for (j, out) in to.iter_mut().enumerate() {
+            self.finish_one(y, j, &mut out[start..start + length]);
+        }
+    }
+
+    fn finish_one(&self, y: &[&[f64]], target_index: usize, out: &mut [f64]) {
+        let target = &self.to[target_index];
+        assert!(
+            y.iter().all(|y| y.len() == out.len()),
+            "base conversion: lengths, expected {} each",
+            out.len()
+        );
+        match self.backend.kind() {
+            // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 if self.from.len() == 1 => unsafe { avx2::reduce(target, y[0], out) },
+            // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe {
+                avx2::finish::<1, 4>([target], self.magic, self.fold, y, [out])
+            },
+            Kind::Scalar => scalar::finish(target, y, out),
+        }
+    }
+}
+
+#[repr(align(64))]
+struct Scratch([f64; SCRATCH]);
+
+/// `1.5 * 2^(52 + s)` and the number of terms between folds, for factors below `0.625 * 2^b` and `2^(c-1)`.
+fn accumulation(b: u32, c: u32) -> (f64, usize) {
+    // log2 of the largest product, rounded up: log2 0.625 = -0.678.
+    let product = f64::from(b + c) - 1.678;
+    let fits = |fold: usize| {
+        let s = (product + (fold as f64).log2() - 51.0).ceil().max(0.0);
+        ((fold as f64).log2() + s - 1.0 <= 52.0).then_some(s)
+    };
+    let fold = (1..=MAX_SOURCES + 1)
+        .rev()
+        .find(|&fold| fits(fold).is_some())
+        .expect("one product fits");
+    let s = fits(fold).expect("just found");
+    (1.5 * (52.0 + s).exp2(), fold)
+}
+
+fn check_sources(operation: &'static str, from: &[Modulus], most: usize) -> Result<()> {
+    if from.is_empty() || from.len() > most {
+        return Err(MathError::Parameter {
+            operation,
+            got: format!("{} source primes", from.len()),
+            expected: format!("1 to {most}"),
+            hint: "split the modulus into fewer, larger primes",
+        });
+    }
+    for (i, q) in from.iter().enumerate() {
+        if from[..i].contains(q) {
+            return Err(MathError::Parameter {
+                operation,
+                got: format!("the source prime {} twice", q.value()),
+                expected: "distinct primes".into(),
+                hint: "choose moduli with `primes::primes_near`",
+            });
+        }
+    }
+    Ok(())
+}
