@@ -9,6 +9,7 @@
 //! | [`packing`] | where values lie in slots |
 //! | [`encrypted`] | [`EncryptedVector`], [`EncryptedMatrix`], [`PlainMatrix`] |
 //! | `kernel` | the algorithms |
+//! | [`plan`] | keys, depth, rotations and estimated time of a computation, before any key is made |
 //! | [`polynomial`] | polynomials at the least depth |
 //! | [`shape`] | dimensions and axes |
 //!
@@ -32,11 +33,14 @@
 pub mod encrypted;
 mod kernel;
 pub mod packing;
+pub mod plan;
 pub mod polynomial;
 pub mod shape;
+mod wire;
 
 pub use encrypted::{
     EncryptOptions, EncryptedMatrix, EncryptedVector, PlainMatrix, PreparedMatrix,
 };
 pub use packing::{Diagonal, MatrixPacking, Order, Tile, VectorPacking};
+pub use plan::Plan;
 pub use shape::Axis;

@@ -319,6 +319,16 @@ impl<S: MulPlain> EncryptedVector<S> {
         let ev = &self.evaluator;
         elementwise::map::<S>(&self.blocks, |_, a| ev.mul_scalar(a, factor)).map(|b| self.with(b))
     }
+
+    /// Multiplies every value with a constant and brings the result to `depth`, below the present one, with one rescaling.
+    ///
+    /// # Errors
+    /// `Depth` if `depth` is not below what is left; `Value`.
+    pub fn scale_to(&self, factor: S::Value, depth: usize) -> Result<Self> {
+        let ev = &self.evaluator;
+        elementwise::map::<S>(&self.blocks, |_, a| ev.mul_scalar_to(a, factor, depth))
+            .map(|b| self.with(b))
+    }
 }
 
 impl<S: Mul> EncryptedVector<S> {

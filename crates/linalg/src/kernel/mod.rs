@@ -28,10 +28,10 @@ use std::sync::Arc;
 /// Ciphertexts of one array; shared, so that slicing and transposing copy nothing.
 pub(crate) type Blocks<S> = Vec<Arc<<S as Scheme>::Ciphertext>>;
 
-/// Runs `f` for `0..n`, in parallel, in order.
+/// Runs `f` for `0..n`, in parallel where there are threads; results in order.
 pub(crate) fn each<T: Send>(n: usize, f: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    if n == 1 {
-        return Ok(vec![f(0)?]);
+    if n == 1 || rayon::current_num_threads() == 1 {
+        return (0..n).map(f).collect();
     }
     (0..n).into_par_iter().map(&f).collect()
 }

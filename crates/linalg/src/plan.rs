@@ -1,0 +1,184 @@
+//! What a computation needs, before any key is made: depth, keys, operations, estimated time.
+//!
+//! A [`Plan`] comes from running the computation itself on a [`Tracer`]: an evaluator that holds no values and only
+//! writes down what it is asked for. So a plan is always that of the code which will run.
+//!
+//! ```
+//! use cipherblas_linalg::plan::Plan;
+//! use cipherblas_linalg::EncryptOptions;
+//!
+//! let plan = Plan::trace(4096, 8, |t| {
+//!     let x = t.matrix(300, 17, &EncryptOptions::new())?;
+//!     let w = t.vector(17, &EncryptOptions::new())?;
+//!     x.matvec(&w).map(drop)
+//! })?;
+//! assert_eq!(plan.depth(), 2);
+//! assert_eq!(plan.input_ciphertexts(), 3 + 1);
+//! assert!(plan.keys().relinearization);
+//! let steps: Vec<i64> = plan.keys().rotations.iter().copied().collect();
+//! assert_eq!(steps, [-16, -8, -4, -2, -1, 1, 2, 4, 8, 16]);
+//! # Ok::<(), cipherblas_scheme::Error>(())
+//! ```
+
+mod tracer;
+
+pub use tracer::{TracedCiphertext, TracedPlaintext, Tracer};
+
+use cipherblas_scheme::clear::Counts;
+use cipherblas_scheme::{KeySet, Result};
+use std::fmt;
+
+/// What a computation needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    slots: usize,
+    depth: usize,
+    keys: KeySet,
+    counts: Counts,
+    inputs: usize,
+}
+
+/// Seconds that each operation takes, on one machine, with one parameter set, at a typical depth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Costs {
+    /// Sum of two ciphertexts.
+    pub addition: f64,
+    /// Ciphertext x plaintext, its encoding included.
+    pub plain_multiplication: f64,
+    /// Ciphertext x ciphertext, without relinearization.
+    pub multiplication: f64,
+    /// Relinearization and rescaling.
+    pub relinearization: f64,
+    /// A rotation.
+    pub rotation: f64,
+    /// A rotation that shares its decomposition with others.
+    pub hoisted_rotation: f64,
+    /// A rotation in a sum.
+    pub summed_rotation: f64,
+    /// A scalar x ciphertext product in a combination.
+    pub combined_product: f64,
+}
+
+impl Plan {
+    /// Runs `computation` on a tracer for ciphertexts of `slots` values and at most `max_depth` multiplications. Inputs are
+    /// made with [`Tracer::vector`] and [`Tracer::matrix`].
+    ///
+    /// # Errors
+    /// `Parameter` if `slots` is not a power of two; whatever the computation itself returns, `Depth` among them if
+    /// `max_depth` is too small.
+    pub fn trace(
+        slots: usize,
+        max_depth: usize,
+        computation: impl FnOnce(&Tracer) -> Result<()>,
+    ) -> Result<Self> {
+        let tracer = Tracer::new(slots, max_depth)?;
+        computation(&tracer)?;
+        Ok(tracer.plan())
+    }
+
+    /// Values in a ciphertext.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+    /// Multiplications one after another: the depth that fresh ciphertexts need.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+    /// The evaluation keys: exactly those that are used.
+    pub fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+    /// How often each operation is executed.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+    /// Ciphertexts that the inputs take.
+    pub fn input_ciphertexts(&self) -> usize {
+        self.inputs
+    }
+
+    /// Estimated time in seconds, on one thread.
+    pub fn estimate(&self, costs: &Costs) -> f64 {
+        let c = &self.counts;
+        [
+            (c.additions, costs.addition),
+            (c.plain_multiplications, costs.plain_multiplication),
+            (c.multiplications, costs.multiplication),
+            (c.relinearizations, costs.relinearization),
+            (c.rotations, costs.rotation),
+            (c.hoisted_rotations, costs.hoisted_rotation),
+            (c.summed_rotations, costs.summed_rotation),
+            (c.combined_products, costs.combined_product),
+        ]
+        .iter()
+        .map(|&(n, seconds)| n as f64 * seconds)
+        .sum()
+    }
+
+    /// A plan that affords both computations.
+    ///
+    /// # Errors
+    /// `Shape` for plans with different numbers of slots.
+    pub fn union(&self, other: &Self) -> Result<Self> {
+        if self.slots != other.slots {
+            return Err(crate::shape::mismatch(
+                "union of plans",
+                format!("{} and {} slots", self.slots, other.slots),
+                "equal numbers of slots",
+                "trace both for the same parameters",
+            ));
+        }
+        let (a, b) = (&self.counts, &other.counts);
+        Ok(Self {
+            slots: self.slots,
+            depth: self.depth.max(other.depth),
+            keys: self.keys.clone().union(&other.keys),
+            inputs: self.inputs + other.inputs,
+            counts: Counts {
+                additions: a.additions + b.additions,
+                plain_multiplications: a.plain_multiplications + b.plain_multiplications,
+                multiplications: a.multiplications + b.multiplications,
+                relinearizations: a.relinearizations + b.relinearizations,
+                rotations: a.rotations + b.rotations,
+                hoisted_rotations: a.hoisted_rotations + b.hoisted_rotations,
+                summed_rotations: a.summed_rotations + b.summed_rotations,
+                combines: a.combines + b.combines,
+                combined_products: a.combined_products + b.combined_products,
+            },
+        })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let c = &self.counts;
+        writeln!(f, "depth               {}", self.depth)?;
+        writeln!(
+            f,
+            "input ciphertexts   {} of {} slots",
+            self.inputs, self.slots
+        )?;
+        writeln!(
+            f,
+            "keys                {}{} rotations",
+            if self.keys.relinearization {
+                "relinearization, "
+            } else {
+                ""
+            },
+            self.keys.rotations.len()
+        )?;
+        writeln!(
+            f,
+            "products            {} ({} relinearizations), {} with plain values, {} in combinations",
+            c.multiplications, c.relinearizations, c.plain_multiplications, c.combined_products
+        )?;
+        write!(
+            f,
+            "rotations           {} ({} hoisted, {} summed)",
+            c.all_rotations(),
+            c.hoisted_rotations,
+            c.summed_rotations
+        )
+    }
+}

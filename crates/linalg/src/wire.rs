@@ -1,0 +1,172 @@
+//! Encrypted arrays to bytes and back: shape and packing, then every ciphertext in its own envelope.
+
+use crate::encrypted::{EncryptedMatrix, EncryptedVector};
+use crate::packing::{Diagonal, MatrixPacking, Order, Tile, VectorPacking};
+use crate::shape::check_dims;
+use cipherblas_scheme::wire::{Expected, Header, Kind, Reader, Writer};
+use cipherblas_scheme::{Error, Result, Wire};
+
+/// Seals shape and ciphertexts in an envelope with the ciphertexts' parameters and key.
+fn seal<S: Wire>(
+    ev: &S,
+    kind: Kind,
+    shape: Writer,
+    cts: impl Iterator<Item = impl std::borrow::Borrow<S::Ciphertext>>,
+) -> Result<Vec<u8>> {
+    let mut writer = shape;
+    let mut header = None;
+    for ct in cts {
+        let bytes = ev.write_ciphertext(ct.borrow());
+        if header.is_none() {
+            let inner = Header::peek(&bytes)?;
+            header = Some(Header::new(kind, inner.scheme, inner.parameters, inner.key));
+        }
+        writer.bytes(&bytes);
+    }
+    let header = header.expect("an array has at least one ciphertext");
+    Ok(writer.seal(&header))
+}
+
+/// Opens an envelope of `kind`, whatever scheme and key it names: the ciphertexts inside are checked against the evaluator,
+/// and have to name the same.
+fn open(kind: Kind, bytes: &[u8]) -> Result<(Header, &[u8])> {
+    let header = Header::peek(bytes)?;
+    let expected = Expected {
+        kind,
+        scheme: header.scheme,
+        parameters: None,
+        key: None,
+    };
+    expected.open(bytes)
+}
+
+fn size(reader: &mut Reader<'_>) -> Result<usize> {
+    let declared = reader.u64()?;
+    usize::try_from(declared)
+        .ok()
+        .filter(|&n| n > 0 && n <= isize::MAX as usize / 8)
+        .ok_or_else(|| {
+            reader.error(
+                declared.to_string(),
+                "a dimension: positive, fits in memory",
+            )
+        })
+}
+
+/// A shape or packing that does not exist is malformed bytes.
+fn exists<T>(reader: &Reader<'_>, shape: Result<T>) -> Result<T> {
+    shape.map_err(|e| match e {
+        Error::Shape { got, expected, .. } => reader.error(got, expected),
+        e => e,
+    })
+}
+
+/// Reads `count` ciphertexts and the end.
+fn ciphertexts<S: Wire>(
+    ev: &S,
+    outer: &Header,
+    mut reader: Reader<'_>,
+    count: usize,
+) -> Result<Vec<S::Ciphertext>> {
+    let most = reader.remaining() / Header::LEN;
+    if count > most {
+        return Err(reader.error(
+            format!("a shape of {count} ciphertexts"),
+            format!("at most {most}, for which there are bytes"),
+        ));
+    }
+    let mut cts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let bytes = reader.bytes()?;
+        let inner = Header::peek(bytes)?;
+        if (inner.scheme, inner.parameters, inner.key)
+            != (outer.scheme, outer.parameters, outer.key)
+        {
+            return Err(reader.error(
+                format!("a ciphertext of key {}", inner.key),
+                format!("key {}, as the array says", outer.key),
+            ));
+        }
+        cts.push(ev.read_ciphertext(bytes)?);
+    }
+    reader.expect_end()?;
+    Ok(cts)
+}
+
+impl<S: Wire> EncryptedVector<S> {
+    /// The vector in an envelope that names parameters and key; the evaluator stays behind.
+    ///
+    /// # Errors
+    /// None for ciphertexts that the scheme wrote correctly.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut shape = Writer::new();
+        shape.u64(self.len() as u64);
+        shape.u64(self.packing().repeat() as u64);
+        shape.u64(self.packing().period() as u64);
+        seal(self.evaluator(), Kind::Vector, shape, self.ciphertexts())
+    }
+
+    /// Reads and checks a vector, and binds it to `evaluator`.
+    ///
+    /// # Errors
+    /// `Wire`, `KeyMismatch`.
+    pub fn from_bytes(evaluator: &S, bytes: &[u8]) -> Result<Self> {
+        let (header, payload) = open(Kind::Vector, bytes)?;
+        let mut reader = Reader::new("encrypted vector", payload);
+        let len = size(&mut reader)?;
+        let (repeat, period) = (size(&mut reader)?, size(&mut reader)?);
+        let packing = exists(&reader, VectorPacking::new(repeat, period))?;
+        exists(&reader, packing.check_slots(evaluator.slots()))?;
+        let cts = ciphertexts(evaluator, &header, reader, packing.blocks(len))?;
+        Self::from_ciphertexts(evaluator.clone(), len, packing, cts)
+    }
+}
+
+impl<S: Wire> EncryptedMatrix<S> {
+    /// The matrix in an envelope that names parameters and key; the evaluator stays behind.
+    ///
+    /// # Errors
+    /// None for ciphertexts that the scheme wrote correctly.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut shape = Writer::new();
+        shape.u64(self.rows() as u64);
+        shape.u64(self.cols() as u64);
+        let (code, parts) = match self.packing() {
+            MatrixPacking::Tile(t) => (
+                match t.order() {
+                    Order::RowMajor => 0,
+                    Order::ColumnMajor => 1,
+                },
+                [t.repeat(), t.inner(), t.outer()],
+            ),
+            MatrixPacking::Diagonal(d) => (2, [d.block_rows(), d.block_cols(), d.baby()]),
+        };
+        shape.u8(code);
+        parts.iter().for_each(|&n| shape.u64(n as u64));
+        seal(self.evaluator(), Kind::Matrix, shape, self.ciphertexts())
+    }
+
+    /// Reads and checks a matrix, and binds it to `evaluator`.
+    ///
+    /// # Errors
+    /// `Wire`, `KeyMismatch`.
+    pub fn from_bytes(evaluator: &S, bytes: &[u8]) -> Result<Self> {
+        let (header, payload) = open(Kind::Matrix, bytes)?;
+        let mut reader = Reader::new("encrypted matrix", payload);
+        let (rows, cols) = (size(&mut reader)?, size(&mut reader)?);
+        exists(&reader, check_dims("encrypted matrix", rows, cols))?;
+        let code = reader.u8()?;
+        let (a, b, c) = (size(&mut reader)?, size(&mut reader)?, size(&mut reader)?);
+        let packing = match code {
+            0 => Tile::new(Order::RowMajor, a, b, c).map(MatrixPacking::from),
+            1 => Tile::new(Order::ColumnMajor, a, b, c).map(MatrixPacking::from),
+            2 => Diagonal::new(a, b, c).map(MatrixPacking::from),
+            _ => return Err(reader.error(format!("packing {code}"), "0, 1 or 2")),
+        };
+        let packing = exists(&reader, packing)?;
+        exists(&reader, packing.check_slots(evaluator.slots()))?;
+        let count = packing.blocks(rows, cols);
+        let cts = ciphertexts(evaluator, &header, reader, count)?;
+        Self::from_ciphertexts(evaluator.clone(), rows, cols, packing, cts)
+    }
+}

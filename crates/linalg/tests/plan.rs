@@ -1,0 +1,197 @@
+//! A plan lists exactly what a computation uses: every key it lists is needed, none is missing.
+
+use cipherblas_linalg::plan::{Costs, Plan};
+use cipherblas_linalg::{
+    Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order, PlainMatrix,
+    Tile, VectorPacking,
+};
+use cipherblas_scheme::{
+    Add, AddPlain, ClearScheme, Combine, Error, Mul, MulPlain, Result, Rotate, Scheme,
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use std::collections::BTreeSet;
+
+const SLOTS: usize = 64;
+
+/// The computations, written once for the tracer and for the scheme.
+fn run<S>(name: &str, x: &EncryptedMatrix<S>, v: &EncryptedVector<S>) -> Result<()>
+where
+    S: Add + AddPlain + MulPlain + Mul + Rotate + Combine + Scheme<Value = f64>,
+{
+    let w = PlainMatrix::new(5, 7, vec![0.25; 35])?;
+    match name {
+        "matvec" => x.matvec(v).map(drop),
+        "vecmat" => x.transpose()?.matvec(&x.matvec(v)?).map(drop),
+        "plain matvec" => w.matvec(v).map(drop),
+        "prepared" => w
+            .prepare(v.evaluator(), v.packing(), 3)?
+            .matvec(v)
+            .map(drop),
+        "matmul" => x.matmul(&x.transpose()?).map(drop),
+        "gram" => x.gram().map(drop),
+        "plain right" => x.matmul_plain(&w.transpose()).map(drop),
+        "dot" => v.dot(v).map(drop),
+        "polynomial" => v.polynomial(&[0.5, 0.2, 0.0, -0.1, 0.3]).map(drop),
+        "slice" => x.slice(3..9, 2..6).map(drop),
+        other => panic!("{other}"),
+    }
+}
+
+fn check(name: &str, packing: impl Into<MatrixPacking>, depth: usize) {
+    let (rows, cols) = (19, 7);
+    let options = EncryptOptions::new().packing(packing);
+    let plan = Plan::trace(SLOTS, 6, |t| {
+        let x = t.matrix(rows, cols, &options)?;
+        let v = t.vector(cols, &EncryptOptions::new())?;
+        run(name, &x, &v)
+    })
+    .unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(plan.depth(), depth, "{name}: depth");
+
+    let steps: Vec<i64> = plan.keys().rotations.iter().copied().collect();
+    let evaluate = |server: &ClearScheme| {
+        let (key, mut rng) = (server.key(), ChaCha20Rng::seed_from_u64(1));
+        let data = vec![0.5; rows * cols];
+        let x = EncryptedMatrix::encrypt_with(&key, rows, cols, &data, &options, &mut rng)?
+            .bind(server)?;
+        let v = EncryptedVector::encrypt(&key, &data[..cols], &mut rng)?.bind(server)?;
+        run(name, &x, &v)
+    };
+    // Exactly the planned depth and keys suffice, with exactly the planned operations.
+    let server = |depth, steps: &[i64]| {
+        let s = ClearScheme::new(SLOTS, depth)
+            .unwrap()
+            .with_rotations(Some(steps));
+        if plan.keys().relinearization {
+            s
+        } else {
+            s.without_relinearization()
+        }
+    };
+    let exact = server(6, &steps);
+    evaluate(&exact).unwrap_or_else(|e| panic!("{name} with the planned keys: {e}"));
+    assert_eq!(&exact.counts(), plan.counts(), "{name}: operations");
+    if name != "prepared" {
+        evaluate(&server(depth, &steps)).unwrap_or_else(|e| panic!("{name}, planned depth: {e}"));
+        if depth > 0 {
+            let shallow = evaluate(&server(depth - 1, &steps));
+            assert!(
+                matches!(shallow, Err(Error::Depth { .. })),
+                "{name}: {shallow:?}"
+            );
+        }
+    }
+    // None can be spared.
+    for i in 0..steps.len() {
+        let mut fewer = steps.clone();
+        let spared = fewer.remove(i);
+        let result = evaluate(&server(6, &fewer));
+        assert!(
+            matches!(result, Err(Error::MissingKey { .. })),
+            "{name} without rotation by {spared}: {result:?}"
+        );
+    }
+    if plan.keys().relinearization {
+        let without = server(6, &steps).without_relinearization();
+        assert!(
+            matches!(evaluate(&without), Err(Error::MissingKey { .. })),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn plans_are_exact() {
+    let tile = Tile::fit(Order::RowMajor, 19, 7, SLOTS).unwrap();
+    check("matvec", tile, 2);
+    check("matvec", Tile::rows(19, 7, SLOTS).unwrap(), 1);
+    check("matvec", Diagonal::fit(19, 7, SLOTS).unwrap(), 1);
+    check("vecmat", tile, 3);
+    check("plain matvec", tile, 1);
+    check("prepared", tile, 4);
+    check("matmul", tile, 3);
+    check("gram", tile, 2);
+    check("gram", Tile::rows(19, 7, SLOTS).unwrap(), 1);
+    check("plain right", tile, 1);
+    check("plain right", Tile::columns(19, 7, SLOTS).unwrap(), 1);
+    check("dot", tile, 1);
+    check("polynomial", tile, 3);
+    check("slice", tile, 1);
+}
+
+#[test]
+fn a_matrix_of_512_by_32_takes_five_and_nine_rotations() {
+    let plan = Plan::trace(1 << 14, 4, |t| {
+        let x = t.matrix(455, 31, &EncryptOptions::new())?;
+        let v = t.vector(31, &EncryptOptions::new())?;
+        let s = x.matvec(&v)?;
+        x.transpose()?.matvec(&s).map(drop)
+    })
+    .unwrap();
+    assert_eq!((plan.depth(), plan.input_ciphertexts()), (3, 2));
+    let counts = plan.counts();
+    assert_eq!((counts.rotations, counts.multiplications), (19, 2));
+    let expected: BTreeSet<i64> = (0..5)
+        .flat_map(|b| [1 << b, -(1 << b)])
+        .chain((5..14).map(|b| 1i64 << b))
+        // Half a turn is the same in both directions and written as positive.
+        .collect();
+    assert_eq!(plan.keys().rotations, expected);
+    let costs = Costs {
+        rotation: 0.02,
+        relinearization: 0.025,
+        ..Costs::default()
+    };
+    assert!((plan.estimate(&costs) - (19.0 * 0.02 + 2.0 * 0.025)).abs() < 1e-12);
+    assert!(plan.to_string().contains("depth               3"));
+}
+
+#[test]
+fn plain_products_of_the_goals() {
+    // 64 x 64 in 4096 slots: one product and six rotations in the packing that the matrix asks for.
+    let w = PlainMatrix::new(64, 64, vec![0.5; 64 * 64]).unwrap();
+    let trace = |w: &PlainMatrix<f64>, packing: VectorPacking| {
+        Plan::trace(4096, 1, |t| {
+            let v = t.vector(w.cols(), &EncryptOptions::new().packing(packing))?;
+            w.matvec(&v).map(drop)
+        })
+        .unwrap()
+    };
+    let spread = trace(&w, w.input_packing(4096).unwrap());
+    assert_eq!(spread.counts().all_rotations(), 6);
+    assert_eq!(spread.counts().plain_multiplications, 1);
+    let periodic = trace(&w, VectorPacking::periodic(64, 4096).unwrap());
+    let c = periodic.counts();
+    assert_eq!((c.hoisted_rotations, c.summed_rotations), (7, 7));
+    // 256 -> 128: fifteen baby steps, seven giant steps, one fold.
+    let w = PlainMatrix::new(128, 256, vec![0.5; 128 * 256]).unwrap();
+    let c = *trace(&w, w.input_packing(4096).unwrap()).counts();
+    assert_eq!(
+        (c.hoisted_rotations, c.summed_rotations, c.rotations),
+        (15, 7, 1)
+    );
+}
+
+#[test]
+fn misuse() {
+    assert!(matches!(
+        Plan::trace(12, 3, |_| Ok(())),
+        Err(Error::Parameter { what: "slots", .. })
+    ));
+    let deep = Plan::trace(16, 1, |t| {
+        let v = t.vector(3, &EncryptOptions::new())?;
+        v.square()?.square().map(drop)
+    });
+    assert_eq!(
+        deep.unwrap_err(),
+        Error::Depth {
+            operation: "square",
+            needed: 1,
+            left: 0
+        }
+    );
+    let a = Plan::trace(16, 1, |_| Ok(())).unwrap();
+    let b = Plan::trace(32, 1, |_| Ok(())).unwrap();
+    assert!(matches!(a.union(&b), Err(Error::Shape { .. })));
+    assert_eq!(a.union(&a).unwrap(), a);
+}
