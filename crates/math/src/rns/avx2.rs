@@ -7,14 +7,14 @@ const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 /// `x - p round(x / p)`, exact for `|x| < 2^53`.
 #[target_feature(enable = "avx2,fma")]
-fn remainder(x: __m256d, p: __m256d, inverse_p: __m256d) -> __m256d {
+pub(crate) fn remainder(x: __m256d, p: __m256d, inverse_p: __m256d) -> __m256d {
     let q = _mm256_round_pd::<NEAREST>(_mm256_mul_pd(x, inverse_p));
     _mm256_fnmadd_pd(q, p, x)
 }
 
 /// The four elements from `offset`, those past the end being zero.
 #[target_feature(enable = "avx2,fma")]
-fn load(x: &[f64], offset: usize) -> __m256d {
+pub(crate) fn load(x: &[f64], offset: usize) -> __m256d {
     if offset + 4 <= x.len() {
         // SAFETY: four elements from `offset` are in bounds.
         unsafe { _mm256_loadu_pd(x.as_ptr().add(offset)) }
@@ -29,7 +29,7 @@ fn load(x: &[f64], offset: usize) -> __m256d {
 
 /// Stores four elements at `offset`, dropping those past the end.
 #[target_feature(enable = "avx2,fma")]
-fn store(x: &mut [f64], offset: usize, value: __m256d) {
+pub(crate) fn store(x: &mut [f64], offset: usize, value: __m256d) {
     if offset + 4 <= x.len() {
         // SAFETY: four elements from `offset` are in bounds.
         unsafe { _mm256_storeu_pd(x.as_mut_ptr().add(offset), value) }

@@ -24,9 +24,10 @@
 //! reduction leaves at most `p / 2 + 1`.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 mod crt;
 mod scalar;
+pub(crate) use scalar::Wide;
 #[cfg(test)]
 mod tests;
 
