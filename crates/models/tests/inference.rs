@@ -229,3 +229,46 @@ fn padding_stays_zero() {
     let table = Table::new(1, 3, &[1.0, 2.0, 3.0]).unwrap();
     assert!(LogisticRegression::new().fit_exact(&table, &[0.5]).is_err());
 }
+
+#[test]
+fn models_survive_the_wire_and_altered_ones_do_not() {
+    let scheme = ClearScheme::new(16, 2).unwrap();
+    let plain = PlainModel::new(Kind::Logistic, vec![1.0, -2.0, 0.25], 0.5).unwrap();
+    let model = encrypted_model(&scheme, &plain, Intercept::Fit, 4);
+    let bytes = model.to_bytes().unwrap();
+    let read = EncryptedModel::from_bytes(&scheme, &bytes).unwrap();
+    assert_eq!(read.decrypt(&scheme.key()).unwrap(), plain);
+    assert_eq!(
+        (read.kind(), read.intercept(), read.features()),
+        (Kind::Logistic, Intercept::Fit, 3)
+    );
+
+    for cut in 0..bytes.len() {
+        assert!(
+            EncryptedModel::from_bytes(&scheme, &bytes[..cut]).is_err(),
+            "cut at {cut}"
+        );
+    }
+    for at in 0..bytes.len() {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        assert!(
+            EncryptedModel::from_bytes(&scheme, &altered).is_err(),
+            "altered at {at}"
+        );
+    }
+    let foreign = scheme.clone().with_key(2);
+    assert!(matches!(
+        EncryptedModel::from_bytes(&foreign, &bytes),
+        Err(Error::KeyMismatch { .. })
+    ));
+    let weights = model.coef().to_bytes().unwrap();
+    assert!(matches!(
+        EncryptedModel::from_bytes(&scheme, &weights),
+        Err(Error::Wire { .. })
+    ));
+    assert!(matches!(
+        model.bind(&foreign),
+        Err(Error::KeyMismatch { .. })
+    ));
+}

@@ -5,7 +5,8 @@ use crate::encrypted::train::{self, Trains};
 use crate::schedule::Intercept;
 use crate::{Kind, PlainModel, Table};
 use cipherblas_linalg::{EncryptedMatrix, EncryptedVector, PlainMatrix};
-use cipherblas_scheme::{Add, AddPlain, Decrypt, Error, MulPlain, Result, Rotate, Scheme};
+use cipherblas_scheme::wire::{Expected, Header, Kind as Object, Reader, Writer};
+use cipherblas_scheme::{Add, AddPlain, Decrypt, Error, MulPlain, Result, Rotate, Scheme, Wire};
 use std::fmt;
 
 /// Encrypted weights: what training on ciphertexts gives.
@@ -118,6 +119,81 @@ impl<S: Scheme> EncryptedModel<S> {
             expected: format!("{} features", self.features),
             hint: "pass the features that the model was trained on, in the same order",
         })
+    }
+}
+
+impl<S: Wire> EncryptedModel<S> {
+    /// The model in an envelope that names parameters and key: kind, intercept, features, then the encrypted weights.
+    ///
+    /// # Errors
+    /// None for ciphertexts that the scheme wrote correctly.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let weights = self.weights.to_bytes()?;
+        let inner = Header::peek(&weights)?;
+        let mut writer = Writer::new();
+        writer.u8(match self.kind {
+            Kind::Linear => 0,
+            Kind::Logistic => 1,
+        });
+        writer.u8(u8::from(self.intercept == Intercept::Fit));
+        writer.u64(self.features as u64);
+        writer.bytes(&weights);
+        Ok(writer.seal(&Header::new(
+            Object::Model,
+            inner.scheme,
+            inner.parameters,
+            inner.key,
+        )))
+    }
+
+    /// Reads and checks a model, and binds it to `evaluator`.
+    ///
+    /// # Errors
+    /// `Wire`, `KeyMismatch`; `Shape` if weights and features do not fit together.
+    pub fn from_bytes(evaluator: &S, bytes: &[u8]) -> Result<Self> {
+        let outer = Header::peek(bytes)?;
+        let expected = Expected {
+            kind: Object::Model,
+            scheme: outer.scheme,
+            parameters: None,
+            key: None,
+        };
+        let (_, payload) = expected.open(bytes)?;
+        let mut reader = Reader::new("encrypted model", payload);
+        let kind = match reader.u8()? {
+            0 => Kind::Linear,
+            1 => Kind::Logistic,
+            other => {
+                return Err(reader.error(format!("kind {other}"), "0 (linear) or 1 (logistic)"));
+            }
+        };
+        let intercept = match reader.u8()? {
+            0 => Intercept::Omit,
+            1 => Intercept::Fit,
+            other => return Err(reader.error(format!("intercept {other}"), "0 or 1")),
+        };
+        let declared = reader.u64()?;
+        let features = usize::try_from(declared)
+            .ok()
+            .filter(|&n| n < usize::MAX)
+            .ok_or_else(|| reader.error(declared.to_string(), "a number of features"))?;
+        let weights = reader.bytes()?;
+        let inner = Header::peek(weights)?;
+        if (inner.scheme, inner.parameters, inner.key)
+            != (outer.scheme, outer.parameters, outer.key)
+        {
+            return Err(reader.error(
+                format!("weights of key {}", inner.key),
+                format!("key {}, as the model says", outer.key),
+            ));
+        }
+        reader.expect_end()?;
+        Self::new(
+            kind,
+            features,
+            intercept,
+            EncryptedVector::from_bytes(evaluator, weights)?,
+        )
     }
 }
 

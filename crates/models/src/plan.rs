@@ -1,0 +1,164 @@
+//! What a training will need, before any key is made.
+
+use crate::encrypted::train;
+use crate::{EncryptedModel, Kind, LinearRegression, LogisticRegression, Ridge, row_packing};
+use cipherblas_linalg::{EncryptOptions, Plan, Tile};
+use cipherblas_scheme::{KeySet, Result};
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// Levels that scoring encrypted rows with encrypted weights takes.
+pub const SCORING_DEPTH: usize = 2;
+
+/// Packing, depth, keys and operations of an encrypted training and of scoring with its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingPlan {
+    rows: usize,
+    features: usize,
+    iterations: usize,
+    batch_rows: usize,
+    tile: Tile,
+    training: Plan,
+    keys: KeySet,
+}
+
+/// A model that a [`TrainingPlan`] can be made for.
+pub trait Plannable: sealed::Sealed {
+    /// Packing, depth, keys and operations for `rows` rows of `features` features on ciphertexts of `slots` slots.
+    ///
+    /// The training itself is traced, so that everything is counted and nothing estimated.
+    ///
+    /// # Errors
+    /// `Parameter` for impossible settings, and unless `slots` is a power of two; `Shape` for an empty dimension or one
+    /// that does not fit in memory.
+    fn plan(&self, rows: usize, features: usize, slots: usize) -> Result<TrainingPlan>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! plannable {
+    ($model:ident) => {
+        impl sealed::Sealed for $model {}
+        impl Plannable for $model {
+            fn plan(&self, rows: usize, features: usize, slots: usize) -> Result<TrainingPlan> {
+                let depth = self.depth()?;
+                let go_on = |_: &crate::Progress| ControlFlow::Continue(());
+                let tile = row_packing(rows, features, self.descent.intercept, slots)?;
+                let training = Plan::trace(slots, depth, |tracer| {
+                    let x = tracer.matrix(rows, features, &EncryptOptions::new().packing(tile))?;
+                    let y =
+                        tracer.vector(rows, &EncryptOptions::new().packing(tile.row_packing()))?;
+                    self.fit_encrypted(&x, &y, go_on).map(drop)
+                })?;
+                // Scoring full ciphertexts of rows: what any number of them needs.
+                let scoring = Plan::trace(slots, SCORING_DEPTH, |tracer| {
+                    let rows = tile.rows_per_block().max(slots / tile.columns_per_block());
+                    let tile = row_packing(rows, features, self.descent.intercept, slots)?;
+                    let x = tracer.matrix(rows, features, &EncryptOptions::new().packing(tile))?;
+                    let count = train::weights(features, self.descent.intercept);
+                    let weights = tracer
+                        .vector(count, &EncryptOptions::new().packing(tile.column_packing()))?;
+                    EncryptedModel::new(Kind::Linear, features, self.descent.intercept, weights)?
+                        .decision_function(&x)
+                        .map(drop)
+                })?;
+                Ok(TrainingPlan {
+                    rows,
+                    features,
+                    iterations: self.descent.iterations,
+                    batch_rows: train::batch_rows(&self.descent, rows, features, slots)?,
+                    tile,
+                    keys: training.keys().clone().union(scoring.keys()),
+                    training,
+                })
+            }
+        }
+    };
+}
+
+plannable!(LogisticRegression);
+plannable!(LinearRegression);
+plannable!(Ridge);
+
+impl TrainingPlan {
+    /// Rows of the training data.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Features, without the column of ones.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// Gradient steps.
+    pub fn iterations(&self) -> usize {
+        self.iterations
+    }
+
+    /// Rows that a step looks at: the batch of the settings, rounded up to whole ciphertexts.
+    pub fn batch_rows(&self) -> usize {
+        self.batch_rows
+    }
+
+    /// Slots of a ciphertext that the plan was made for.
+    pub fn slots(&self) -> usize {
+        self.training.slots()
+    }
+
+    /// Depth, keys and operations of the training alone.
+    pub fn training(&self) -> &Plan {
+        &self.training
+    }
+
+    /// The packing in which to encrypt the rows; the targets go in its [`row_packing`](Tile::row_packing).
+    pub fn tile(&self) -> Tile {
+        self.tile
+    }
+
+    /// Levels that training takes. With [`SCORING_DEPTH`] more the result can score encrypted rows.
+    pub fn depth(&self) -> usize {
+        self.training.depth()
+    }
+
+    /// The evaluation keys for training, and for scoring encrypted rows in the same tile with the result.
+    pub fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// Ciphertexts of the rows and of the targets.
+    pub fn ciphertexts(&self) -> (usize, usize) {
+        let columns = self.features.div_ceil(self.tile.columns_per_block());
+        let blocks = self.rows.div_ceil(self.tile.rows_per_block());
+        (blocks * columns, blocks)
+    }
+}
+
+impl fmt::Display for TrainingPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, targets) = self.ciphertexts();
+        let counts = self.training.counts();
+        writeln!(
+            f,
+            "{} rows x {} features in {rows} + {targets} ciphertext(s) of {} slots, {} rows x {} columns each",
+            self.rows,
+            self.features,
+            self.slots(),
+            self.tile.rows_per_block(),
+            self.tile.columns_per_block()
+        )?;
+        write!(
+            f,
+            "{} iterations of {} rows: depth {}, {} rotations with {} keys, {} products with {} relinearizations",
+            self.iterations,
+            self.batch_rows,
+            self.depth(),
+            counts.all_rotations(),
+            self.keys.rotations.len(),
+            counts.multiplications,
+            counts.relinearizations
+        )
+    }
+}
