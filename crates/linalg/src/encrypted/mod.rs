@@ -1,5 +1,7 @@
 //! Encrypted arrays: ciphertexts, a shape and a packing, bound to an evaluator.
 
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod matrix;
 mod ops;
 mod plain;
