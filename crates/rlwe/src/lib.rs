@@ -1,1 +1,29 @@
-//! Ring learning with errors.
+//! Ring learning with errors, once for every lattice scheme: typed polynomials over an RNS basis, secret, public and
+//! evaluation keys, hybrid key switching with any number of digits, hoisted automorphisms.
+//!
+//! It sits on `cipherblas-math` (residues and transforms) and below `ckks` (and `bfv`). Nothing here knows what a
+//! plaintext means: no scale, no slot, no rounding of reals.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`ring`] | the ring context: prime chain in level groups, special primes, digits, precomputed conversions |
+//! | [`poly`] | `Poly<Coeff>` and `Poly<Ntt>` |
+//! | [`keys`] | secret and public keys, encryptions of zero |
+//! | [`switch`] | key-switching keys and the products with them |
+//! | [`evaluation`] | relinearization and Galois keys as one value |
+//! | [`wire`] | bytes |
+
+pub mod evaluation;
+pub mod keys;
+mod parallel;
+pub mod poly;
+mod pool;
+pub mod ring;
+pub mod switch;
+pub mod wire;
+
+pub use evaluation::EvaluationKeys;
+pub use keys::{EncryptionOfZero, PublicKey, SecretKey};
+pub use poly::{Basis, Coeff, Ntt, Poly};
+pub use ring::{Ring, RingSpec};
+pub use switch::{Digits, KeySwitchKey};

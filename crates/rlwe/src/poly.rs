@@ -1,6 +1,6 @@
 //! Polynomials over an RNS basis, with their representation in the type.
 
-use crate::parallel::{each_limb, each_limb_pair};
+use crate::parallel::{each_item, each_limb, each_limb_pair};
 use crate::ring::Ring;
 use cipherblas_math::{AlignedVec, Kernels};
 use std::marker::PhantomData;
@@ -282,6 +282,61 @@ impl Poly<Ntt> {
             first.kernels(k).inner_product_pair(x, y, &a, &b, &c);
         });
         (x, y)
+    }
+
+    /// `sum_i (a0 + a1 Y)(b0 + b1 Y)`: the coefficients of 1, Y, Y^2. All over the same basis.
+    ///
+    /// # Panics
+    /// If the lengths differ or are zero.
+    pub fn tensor_sum(a: &[(&Self, &Self)], b: &[(&Self, &Self)]) -> (Self, Self, Self) {
+        assert!(!a.is_empty() && a.len() == b.len(), "as many factors on each side");
+        let ring = a[0].0.ring.clone();
+        let basis = a[0].0.basis;
+        Self::triple(&ring, basis, |k, d0, d1, d2| {
+            let kernels = ring.plan(ring.index(basis, k)).kernels();
+            for (i, (x, y)) in a.iter().zip(b).enumerate() {
+                let (x0, x1, y0, y1) = (x.0.limb(k), x.1.limb(k), y.0.limb(k), y.1.limb(k));
+                if i == 0 {
+                    kernels.tensor(d0, d1, d2, x0, x1, y0, y1);
+                } else {
+                    kernels.tensor_add(d0, d1, d2, x0, x1, y0, y1);
+                }
+            }
+        })
+    }
+
+    /// `(a0 + a1 Y)^2`: the coefficients of 1, Y, Y^2.
+    pub fn square_tensor(a0: &Self, a1: &Self) -> (Self, Self, Self) {
+        let (ring, basis) = (a0.ring.clone(), a0.basis);
+        Self::triple(&ring, basis, |k, d0, d1, d2| {
+            ring.plan(ring.index(basis, k)).kernels().square(d0, d1, d2, a0.limb(k), a1.limb(k));
+        })
+    }
+
+    fn triple(
+        ring: &Arc<Ring>,
+        basis: Basis,
+        f: impl Fn(usize, &mut [f64], &mut [f64], &mut [f64]) + Sync + Send,
+    ) -> (Self, Self, Self) {
+        let n = ring.degree();
+        let mut out = (Self::dirty(ring, basis), Self::dirty(ring, basis), Self::dirty(ring, basis));
+        let limbs = out.0.data.chunks_mut(n).zip(out.1.data.chunks_mut(n)).zip(out.2.data.chunks_mut(n)).collect();
+        each_item(limbs, n, |k, ((d0, d1), d2)| f(k, d0, d1, d2));
+        out
+    }
+
+    /// Calls `f(k, limbs)` for every limb index with that limb of every polynomial, all over one basis.
+    pub fn each_limb_of_many(polys: Vec<&mut Self>, f: impl Fn(usize, &mut [&mut [f64]]) + Sync + Send) {
+        let Some(first) = polys.first() else { return };
+        let n = first.ring.degree();
+        let mut limbs: Vec<Vec<&mut [f64]>> = (0..first.basis.len()).map(|_| Vec::new()).collect();
+        let work = n * polys.len();
+        for poly in polys {
+            for (k, limb) in poly.data.chunks_mut(n).enumerate() {
+                limbs[k].push(limb);
+            }
+        }
+        each_item(limbs, work, |k, mut limbs| f(k, &mut limbs));
     }
 }
 

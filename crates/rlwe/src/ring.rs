@@ -146,9 +146,12 @@ impl Ring {
                 .iter()
                 .map(|m| {
                     let product = dropped.iter().fold(1, |acc, &i| m.mul(acc, moduli[i].value() % m.value()));
-                    m.residue(m.neg(m.inv(product)))
+                    let inverse = m.inv(product).ok_or_else(|| {
+                        parameter("primes", "a repeated factor", "distinct primes", "remove the duplicate")
+                    })?;
+                    Ok(m.residue(m.neg(inverse)))
                 })
-                .collect();
+                .collect::<Result<_>>()?;
             Ok(Division { dropped, keep, converter, negative_inverse })
         };
 

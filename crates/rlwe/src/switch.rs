@@ -88,9 +88,10 @@ impl<'r> Decomposition<'r> {
         let n = ring.degree();
         let limbs = c.basis().q;
         let digits: Vec<_> = ring.digits_at(limbs).collect();
+        let mut coefficients = ring.pool.scratch(limbs * n);
         let mut y = ring.pool.scratch(limbs * n);
         let mut v = ring.pool.scratch(digits.len() * n);
-        each_limb(&mut y, n, |k, limb| {
+        each_limb(&mut coefficients, n, |k, limb| {
             limb.copy_from_slice(c.limb(k));
             ring.plan(k).inverse(limb);
         });
@@ -104,8 +105,9 @@ impl<'r> Decomposition<'r> {
             (rest_y, rest_v) = (tail_y, tail_v);
         }
         each_item(parts, ring.spec().digit_len * n, |d, (y, v)| {
-            let mut limbs: Vec<&mut [f64]> = y.chunks_mut(n).collect();
-            ring.digit_converter(d, digits[d].len()).prepare_in_place(&mut limbs, v);
+            let from: Vec<&[f64]> = coefficients[digits[d].start * n..digits[d].end * n].chunks(n).collect();
+            let mut y: Vec<&mut [f64]> = y.chunks_mut(n).collect();
+            ring.digit_converter(d, digits[d].len()).prepare(&from, &mut y, v);
         });
         Self { ring, limbs, y, v, digits }
     }
@@ -196,16 +198,18 @@ impl Division {
         let ring = x.ring().clone();
         let n = ring.degree();
         let count = self.dropped.len();
+        let mut dropped = ring.pool.scratch(count * n);
         let mut y = ring.pool.scratch(count * n);
         let mut v = ring.pool.scratch(n);
         let position = |index: usize| if index < ring.q_len() { index } else { x.basis().q + index - ring.q_len() };
-        each_limb(&mut y, n, |k, limb| {
+        each_limb(&mut dropped, n, |k, limb| {
             limb.copy_from_slice(x.limb(position(self.dropped[k])));
             ring.plan(self.dropped[k]).inverse(limb);
         });
         {
-            let mut limbs: Vec<&mut [f64]> = y.chunks_mut(n).collect();
-            self.converter.prepare_in_place(&mut limbs, &mut v);
+            let from: Vec<&[f64]> = dropped.chunks(n).collect();
+            let mut y: Vec<&mut [f64]> = y.chunks_mut(n).collect();
+            self.converter.prepare(&from, &mut y, &mut v);
         }
         let y: Vec<&[f64]> = y.chunks(n).collect();
         let mut out = Poly::dirty(&ring, Basis { q: self.keep, p: 0 });

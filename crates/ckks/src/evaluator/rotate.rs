@@ -1,0 +1,129 @@
+//! Rotations and conjugation.
+
+use super::Evaluator;
+use crate::ciphertext::Ciphertext;
+use cipherblas_rlwe::{Digits, KeySwitchKey, Poly, switch};
+use cipherblas_scheme::{Error, Result, Rotate};
+
+impl Evaluator {
+    fn key(&self, operation: &'static str, g: u64, name: impl Fn() -> String) -> Result<&KeySwitchKey> {
+        self.keys_for(operation)?.galois(g).ok_or_else(|| Error::MissingKey { operation, key: name() })
+    }
+    fn rotation(&self, step: i64) -> (u64, String) {
+        let reduced = step.rem_euclid(self.params.slots() as i64);
+        (self.params.ring().rotation_element(step), format!("Galois key for rotation by {reduced}"))
+    }
+    /// Divides a product by P, adds the half that needed no key, permutes.
+    fn finish(&self, ct: &Ciphertext, u: (Poly<cipherblas_rlwe::Ntt>, Poly<cipherblas_rlwe::Ntt>), g: u64) -> Result<Ciphertext> {
+        let mut c0 = switch::mod_down(&u.0);
+        let c1 = switch::mod_down(&u.1);
+        c0.add_assign(&ct.c0);
+        let error = ct.error + self.switch_error(ct.level);
+        Ok(self.assemble(c0.automorphism(g)?, c1.automorphism(g)?, ct.level, error, ct.magnitude))
+    }
+    fn apply(&self, operation: &'static str, ct: &Ciphertext, g: u64, name: impl Fn() -> String) -> Result<Ciphertext> {
+        self.guard(operation, &[ct])?;
+        if g == 1 {
+            return Ok(ct.clone());
+        }
+        let key = self.key(operation, g, name)?;
+        self.finish(ct, switch::switch_product(&ct.c1, key), g)
+    }
+
+    /// Complex conjugation of every slot; real slots stay as they are, imaginary noise changes sign.
+    ///
+    /// # Errors
+    /// `MissingKey`, `KeyMismatch`.
+    pub fn conjugate(&self, ct: &Ciphertext) -> Result<Ciphertext> {
+        self.apply("conjugate", ct, self.params.ring().conjugation_element(), || "Galois key for conjugation".into())
+    }
+}
+
+impl Rotate for Evaluator {
+    /// Cost at L primes of Q, p special ones and d digits: L + d(L+p) - L + 2(p + L) transforms.
+    fn rotate(&self, ct: &Ciphertext, step: i64) -> Result<Ciphertext> {
+        let (g, name) = self.rotation(step);
+        self.apply("rotate", ct, g, || name.clone())
+    }
+
+    /// The decomposition is shared: from the second rotation on, only 2(p + L) transforms each.
+    fn rotate_many(&self, ct: &Ciphertext, steps: &[i64]) -> Result<Vec<Ciphertext>> {
+        self.guard("rotate", &[ct])?;
+        let moving = steps.iter().filter(|&&s| self.rotation(s).0 != 1).count();
+        if moving < 2 {
+            return steps.iter().map(|&s| self.rotate(ct, s)).collect();
+        }
+        let digits = Digits::decompose(&ct.c1);
+        steps
+            .iter()
+            .map(|&step| {
+                let (g, name) = self.rotation(step);
+                if g == 1 {
+                    return Ok(ct.clone());
+                }
+                let key = self.key("rotate", g, || name.clone())?;
+                self.finish(ct, digits.product(key), g)
+            })
+            .collect()
+    }
+
+    /// One division by P for the whole sum.
+    fn rotate_sum(&self, cts: &[&Ciphertext], steps: &[i64]) -> Result<Ciphertext> {
+        self.guard("rotate", cts)?;
+        if cts.is_empty() || cts.len() != steps.len() {
+            return Err(Error::Shape {
+                operation: "rotate_sum",
+                got: format!("{} ciphertexts and {} steps", cts.len(), steps.len()),
+                expected: "as many of each, at least one".into(),
+                hint: "give one step for each ciphertext",
+            });
+        }
+        let cts = self.leveled(cts)?;
+        let level = cts[0].level;
+        let ring = self.params.ring();
+        let basis = cipherblas_rlwe::Basis { q: ring.basis(level).q, p: ring.p_len() };
+        let mut acc = (Poly::zero(ring, basis), Poly::zero(ring, basis));
+        let mut still: Option<(Poly<_>, Poly<_>)> = None;
+        let noise = self.params.noise();
+        let (mut error, mut magnitude, mut switched) = (0.0, 0.0, false);
+        for (ct, &step) in cts.iter().zip(steps) {
+            error += ct.error;
+            magnitude += ct.magnitude;
+            let (g, name) = self.rotation(step);
+            if g == 1 {
+                match &mut still {
+                    Some((c0, c1)) => {
+                        c0.add_assign(&ct.c0);
+                        c1.add_assign(&ct.c1);
+                    }
+                    None => still = Some((ct.c0.clone(), ct.c1.clone())),
+                }
+                continue;
+            }
+            let key = self.key("rotate", g, || name.clone())?;
+            let mut u = switch::switch_product(&ct.c1, key);
+            switch::add_lifted(&mut u.0, &ct.c0);
+            switch::add_permuted(&mut acc, &u, &*ring.automorphism(g)?);
+            error += noise.key_switch(ring, level) / self.params.scale(level);
+            switched = true;
+        }
+        let (c0, c1) = match (switched, still) {
+            (false, Some(sum)) => sum,
+            (_, still) => {
+                error += noise.rounding() / self.params.scale(level);
+                let mut sum = (switch::mod_down(&acc.0), switch::mod_down(&acc.1));
+                if let Some((c0, c1)) = still {
+                    sum.0.add_assign(&c0);
+                    sum.1.add_assign(&c1);
+                }
+                sum
+            }
+        };
+        Ok(self.assemble(c0, c1, level, error, magnitude))
+    }
+
+    fn can_rotate(&self, step: i64) -> bool {
+        let (g, _) = self.rotation(step);
+        g == 1 || self.keys.as_ref().is_some_and(|keys| keys.galois(g).is_some())
+    }
+}

@@ -1,0 +1,231 @@
+//! The secret and the public key: encryption and decryption.
+
+use crate::ciphertext::Ciphertext;
+use crate::encoder;
+use crate::evaluator::Evaluator;
+use crate::params::Params;
+use crate::share;
+use cipherblas_math::sample;
+use cipherblas_rlwe::{EvaluationKeys, Ntt, Poly};
+use cipherblas_scheme::wire::KeyId;
+use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, KeySet, Result};
+use rand::CryptoRng;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The owner's key: encrypts, decrypts, makes the other keys.
+///
+/// Redacted in debug output, zeroized on drop, not clonable, not serializable.
+pub struct SecretKey {
+    params: Params,
+    key: cipherblas_rlwe::SecretKey,
+    shared: AtomicU32,
+}
+
+/// Encrypts, for anyone who contributes data.
+#[derive(Clone, Debug)]
+pub struct PublicKey {
+    pub(crate) params: Params,
+    pub(crate) key: cipherblas_rlwe::PublicKey,
+}
+
+impl SecretKey {
+    /// Draws a key: uniform ternary, from a cryptographic generator.
+    ///
+    /// # Errors
+    /// `Parameter` if the generator is broken.
+    pub fn generate<R: CryptoRng + ?Sized>(params: &Params, rng: &mut R) -> Result<Self> {
+        let key = cipherblas_rlwe::SecretKey::generate(params.ring(), rng)?;
+        Ok(Self { params: params.clone(), key, shared: AtomicU32::new(0) })
+    }
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+    /// Public name of the key.
+    pub fn id(&self) -> KeyId {
+        self.key.id()
+    }
+    /// The public key, fresh.
+    ///
+    /// # Errors
+    /// `Parameter` if the generator is broken.
+    pub fn public_key<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<PublicKey> {
+        Ok(PublicKey { params: self.params.clone(), key: self.key.public_key(rng)? })
+    }
+    /// The keys that a server needs for `set`, as a plan lists it.
+    ///
+    /// # Errors
+    /// `Parameter`.
+    pub fn evaluation_keys<R: CryptoRng + ?Sized>(&self, set: &KeySet, rng: &mut R) -> Result<Arc<EvaluationKeys>> {
+        self.evaluation_keys_with_progress(set, rng, |_, _| ())
+    }
+    /// As [`SecretKey::evaluation_keys`]; `progress(done, total)` is called after each key.
+    ///
+    /// # Errors
+    /// `Parameter`.
+    pub fn evaluation_keys_with_progress<R: CryptoRng + ?Sized>(
+        &self,
+        set: &KeySet,
+        rng: &mut R,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Arc<EvaluationKeys>> {
+        Ok(Arc::new(EvaluationKeys::generate(&self.key, set, rng, progress)?))
+    }
+
+    fn check(&self, ct: &Ciphertext) -> Result<()> {
+        crate::evaluator::check_ids("decrypt", ct, self.params.id(), Some(self.id()))
+    }
+
+    /// The phase over the primes that decoding needs, in coefficients.
+    fn phase(&self, ct: &Ciphertext) -> Poly<cipherblas_rlwe::Coeff> {
+        let primes = encoder::decoding_primes(&self.params, ct.level);
+        let cut = |poly: &Poly<Ntt>| poly.truncated(primes);
+        self.key.phase(&[&cut(&ct.c0), &cut(&ct.c1)]).into_coeff()
+    }
+
+    fn decode(&self, ct: &Ciphertext, phase: &Poly<cipherblas_rlwe::Coeff>) -> Result<Vec<f64>> {
+        // The coefficients of an encoding are no larger than its slots.
+        let limit = self.params.max_value() * 1.25;
+        encoder::decode(&self.params, phase, self.params.scale(ct.level), limit)?.ok_or(Error::Decryption)
+    }
+}
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SecretKey(ckks, {}, redacted)", self.id())
+    }
+}
+
+impl PublicKey {
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+    /// Public name of the key pair.
+    pub fn id(&self) -> KeyId {
+        self.key.id()
+    }
+}
+
+/// What both keys check before they encrypt: the level and the magnitude to declare.
+fn checked(params: &Params, values: &[f64], depth: usize, bound: Option<f64>) -> Result<f64> {
+    if depth > params.depth() {
+        return Err(Error::Depth { operation: "encrypt", needed: depth, left: params.depth() });
+    }
+    let magnitude = bound.unwrap_or_else(|| params.max_value());
+    if !(magnitude > 0.0 && magnitude <= params.max_value()) {
+        return Err(Error::Parameter {
+            what: "bound",
+            got: magnitude.to_string(),
+            expected: format!("a positive number of at most 2^{}", params.integer_bits()),
+            hint: "raise `integer_bits`",
+        });
+    }
+    encoder::check(params, "encrypt", values, magnitude)?;
+    Ok(magnitude)
+}
+
+impl Encrypt for SecretKey {
+    type Scheme = Evaluator;
+    fn scheme(&self) -> Evaluator {
+        Evaluator::without_keys(&self.params, self.id())
+    }
+    /// Secret-key encryption: half the size on the wire and the smallest error. Cost for a full ciphertext: one
+    /// embedding, two transforms for each prime.
+    fn encrypt_at<R: CryptoRng + ?Sized>(
+        &self,
+        values: &[f64],
+        depth: usize,
+        bound: Option<f64>,
+        rng: &mut R,
+    ) -> Result<Ciphertext> {
+        let magnitude = checked(&self.params, values, depth, bound)?;
+        let scale = self.params.scale(depth);
+        let message = encoder::encode_secret(&self.params, values, scale, depth)?.into_ntt();
+        let mut zero = self.key.encrypt_zero(depth, rng);
+        zero.c0.add_assign(&message);
+        Ok(Ciphertext {
+            c0: zero.c0,
+            c1: zero.c1,
+            seed: zero.seed,
+            level: depth,
+            error: self.params.noise().fresh_secret() / scale,
+            magnitude,
+            params: self.params.id(),
+            key: self.id(),
+        })
+    }
+}
+
+impl Encrypt for PublicKey {
+    type Scheme = Evaluator;
+    fn scheme(&self) -> Evaluator {
+        Evaluator::without_keys(&self.params, self.id())
+    }
+    /// Public-key encryption. Cost for a full ciphertext: one embedding, four transforms for each prime.
+    fn encrypt_at<R: CryptoRng + ?Sized>(
+        &self,
+        values: &[f64],
+        depth: usize,
+        bound: Option<f64>,
+        rng: &mut R,
+    ) -> Result<Ciphertext> {
+        let magnitude = checked(&self.params, values, depth, bound)?;
+        let scale = self.params.scale(depth);
+        let message = encoder::encode_secret(&self.params, values, scale, depth)?;
+        let zero = self.key.encrypt(depth, &message, rng);
+        let p = self.params.ring().spec().special[0] as f64;
+        Ok(Ciphertext {
+            c0: zero.c0,
+            c1: zero.c1,
+            seed: zero.seed,
+            level: depth,
+            error: self.params.noise().fresh_public(p) / scale,
+            magnitude,
+            params: self.params.id(),
+            key: self.id(),
+        })
+    }
+}
+
+impl Decrypt for SecretKey {
+    type Scheme = Evaluator;
+    fn decrypt(&self, ct: &Ciphertext) -> Result<Vec<f64>> {
+        self.check(ct)?;
+        self.decode(ct, &self.phase(ct))
+    }
+
+    /// See [`share`] for the analysis. The error of the result grows to the precision that the parameters were built
+    /// for; without [`sharing`](crate::ParamsBuilder::sharing) there is no room and the call is refused.
+    fn decrypt_shared<R: CryptoRng + ?Sized>(&self, ct: &Ciphertext, rng: &mut R) -> Result<Vec<f64>> {
+        self.check(ct)?;
+        let queries = self.params.sharing_queries();
+        let used = self.shared.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < queries).then_some(n + 1));
+        if used.is_err() {
+            return Err(Error::Parameter {
+                what: "sharing",
+                got: format!("shared decryption number {}", u64::from(queries) + 1),
+                expected: format!("at most {queries} for this key"),
+                hint: "build the parameters with `sharing(n)` for n shared results, or use a fresh key",
+            });
+        }
+        let mut phase = self.phase(ct);
+        let scale = self.params.scale(ct.level);
+        let sigma = share::flooding_factor(queries) * self.scheme().error_bound(ct) * scale;
+        let ring = self.params.ring();
+        let mut flood = zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(ring.degree()));
+        sample::gaussian_flood(rng, sigma, &mut flood).map_err(|e| Error::Parameter {
+            what: "sharing",
+            got: e.to_string(),
+            expected: "a flood that doubles can hold".into(),
+            hint: "use fewer queries or less depth before sharing",
+        })?;
+        phase.fill_with(|kernels, k, limb| {
+            let mut reduced = zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(limb.len()));
+            cipherblas_math::rns::decompose_scaled(&flood, 1.0, &ring.moduli()[k], &mut reduced);
+            kernels.add_assign(limb, &reduced);
+        });
+        self.decode(ct, &phase)
+    }
+}
