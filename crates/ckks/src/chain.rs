@@ -70,7 +70,10 @@ pub(crate) fn build(shape: &ChainShape) -> Result<RingSpec> {
         let found = primes_near(target as u64, step, 1, &used).map_err(|e| Error::Parameter {
             what: "prime chain",
             got: e.to_string(),
-            expected: format!("a prime near 2^{:.1} that is 1 modulo {step}", target.log2()),
+            expected: format!(
+                "a prime near 2^{:.1} that is 1 modulo {step}",
+                target.log2()
+            ),
             hint: "use a larger precision or a smaller depth",
         })?;
         used.push(found[0]);
@@ -78,9 +81,13 @@ pub(crate) fn build(shape: &ChainShape) -> Result<RingSpec> {
     };
     // The largest primes first, so that the tight choices of the levels below see what is left.
     let base_each = shape.base_bits / shape.base_primes() as f64;
-    let base: Vec<u64> = (0..shape.base_primes()).map(|_| take(base_each.exp2())).collect::<Result<_>>()?;
+    let base: Vec<u64> = (0..shape.base_primes())
+        .map(|_| take(base_each.exp2()))
+        .collect::<Result<_>>()?;
     let special_each = shape.special_bits() / shape.special_primes() as f64;
-    let special: Vec<u64> = (0..shape.special_primes()).map(|_| take(special_each.exp2())).collect::<Result<_>>()?;
+    let special: Vec<u64> = (0..shape.special_primes())
+        .map(|_| take(special_each.exp2()))
+        .collect::<Result<_>>()?;
 
     let wanted = shape.scale_bits.exp2();
     let mut scale = wanted;
@@ -99,7 +106,12 @@ pub(crate) fn build(shape: &ChainShape) -> Result<RingSpec> {
     }
     groups.push(base);
     groups.reverse();
-    Ok(RingSpec { degree: shape.degree, groups, special, digit_len: shape.digit_len })
+    Ok(RingSpec {
+        degree: shape.degree,
+        groups,
+        special,
+        digit_len: shape.digit_len,
+    })
 }
 
 fn product(primes: &[u64]) -> f64 {
@@ -119,7 +131,9 @@ pub(crate) fn canonical_scales(spec: &RingSpec, top: f64) -> Result<Vec<f64>> {
     }
     scales.reverse();
     // Written so that NaN fails.
-    if scales.iter().all(|s| (top / 2.0..=top * 2.0).contains(s)) && (1.0..=2f64.powi(120)).contains(&top) {
+    if scales.iter().all(|s| (top / 2.0..=top * 2.0).contains(s))
+        && (1.0..=2f64.powi(120)).contains(&top)
+    {
         Ok(scales)
     } else {
         Err(Error::Parameter {

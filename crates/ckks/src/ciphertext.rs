@@ -50,6 +50,10 @@ impl Ciphertext {
 
 impl fmt::Debug for Ciphertext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ciphertext(ckks, depth {}, key {})", self.level, self.key)
+        write!(
+            f,
+            "Ciphertext(ckks, depth {}, key {})",
+            self.level, self.key
+        )
     }
 }

@@ -6,10 +6,19 @@
 
 use crate::params::Params;
 use cipherblas_math::rns::{CrtReconstructor, decompose_scaled};
-use cipherblas_math::{AlignedVec, EmbeddingPlan};
+use cipherblas_math::{AlignedVec, EmbeddingPlan, Modulus};
 use cipherblas_rlwe::{Coeff, Ntt, Poly};
 use cipherblas_scheme::{Error, Result};
 use zeroize::Zeroizing;
+
+/// Largest scaled value that is encoded: half of what the rounding takes, so that the transforms' own error fits too.
+const MAX_SCALED: f64 = (1u128 << 99) as f64;
+
+/// `round(values * scale)` modulo a prime; the callers have checked the range.
+pub(crate) fn scale_into(values: &[f64], scale: f64, modulus: &Modulus, out: &mut [f64]) {
+    decompose_scaled(values, scale, modulus, out)
+        .expect("coefficients are no larger than the values checked");
+}
 
 /// Checks that `values` can be encoded: length, finiteness, magnitude.
 ///
@@ -26,8 +35,7 @@ pub fn check(params: &Params, operation: &'static str, values: &[f64], bound: f6
         });
     }
     for (index, &value) in values.iter().enumerate() {
-        // Written so that NaN fails.
-        if !(value.abs() <= bound) {
+        if value.is_nan() || value.abs() > bound {
             return Err(Error::Value {
                 index,
                 got: value.to_string(),
@@ -54,7 +62,10 @@ fn plan(slots: usize) -> Result<EmbeddingPlan> {
     use std::sync::{Mutex, OnceLock};
     // Tables of roots of unity: a function of the size alone.
     static PLANS: OnceLock<Mutex<HashMap<usize, EmbeddingPlan>>> = OnceLock::new();
-    let mut plans = PLANS.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
+    let mut plans = PLANS
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(|e| e.into_inner());
     if let Some(plan) = plans.get(&slots) {
         return Ok(plan.clone());
     }
@@ -73,23 +84,29 @@ fn plan(slots: usize) -> Result<EmbeddingPlan> {
 /// Cost for k values: an embedding of size k and, for each prime, a transform of size 2k and N writes.
 ///
 /// # Errors
-/// `Shape`, `Value`; the range is what doubles hold exactly after scaling, 2^100.
+/// `Shape`, `Value`; the range is 2^99 after scaling.
 pub fn encode(params: &Params, values: &[f64], scale: f64, level: usize) -> Result<Poly<Ntt>> {
-    check(params, "encode", values, 100f64.exp2() / scale)?;
+    check(params, "encode", values, MAX_SCALED / scale)?;
     let ring = params.ring();
     let (n, k) = (ring.degree(), values.len());
     let basis = ring.basis(level);
     let (low, high) = embed(values)?;
     let small: Vec<_> = (0..basis.len())
-        .map(|i| if 2 * k == n { Ok(ring.plan(i).clone()) } else { params.small_plan(i, 2 * k) })
+        .map(|i| {
+            if 2 * k == n {
+                Ok(ring.plan(i).clone())
+            } else {
+                params.small_plan(i, 2 * k)
+            }
+        })
         .collect::<Result<_>>()?;
     let mut out = Poly::zero(ring, basis);
     out.fill_with(|_, i, limb| {
         let modulus = &ring.moduli()[i];
         let repeat = n / (2 * k);
         // The small transform is computed at the start of the limb and spread from its end, entry by entry.
-        decompose_scaled(&low, scale, modulus, &mut limb[..k]);
-        decompose_scaled(&high, scale, modulus, &mut limb[k..2 * k]);
+        scale_into(&low, scale, modulus, &mut limb[..k]);
+        scale_into(&high, scale, modulus, &mut limb[k..2 * k]);
         small[i].forward(&mut limb[..2 * k]);
         if repeat > 1 {
             for j in (0..2 * k).rev() {
@@ -105,8 +122,13 @@ pub fn encode(params: &Params, values: &[f64], scale: f64, level: usize) -> Resu
 ///
 /// # Errors
 /// As [`encode`].
-pub fn encode_secret(params: &Params, values: &[f64], scale: f64, level: usize) -> Result<Poly<Coeff>> {
-    check(params, "encode", values, 100f64.exp2() / scale)?;
+pub fn encode_secret(
+    params: &Params,
+    values: &[f64],
+    scale: f64,
+    level: usize,
+) -> Result<Poly<Coeff>> {
+    check(params, "encode", values, MAX_SCALED / scale)?;
     let ring = params.ring();
     let (n, k) = (ring.degree(), values.len());
     let (low, high) = embed(values)?;
@@ -115,12 +137,12 @@ pub fn encode_secret(params: &Params, values: &[f64], scale: f64, level: usize) 
     out.fill_with(|_, i, limb| {
         let modulus = &ring.moduli()[i];
         if stride == 1 {
-            decompose_scaled(&low, scale, modulus, &mut limb[..k]);
-            decompose_scaled(&high, scale, modulus, &mut limb[k..]);
+            scale_into(&low, scale, modulus, &mut limb[..k]);
+            scale_into(&high, scale, modulus, &mut limb[k..]);
         } else {
             let mut dense = Zeroizing::new(AlignedVec::zeroed(2 * k));
-            decompose_scaled(&low, scale, modulus, &mut dense[..k]);
-            decompose_scaled(&high, scale, modulus, &mut dense[k..]);
+            scale_into(&low, scale, modulus, &mut dense[..k]);
+            scale_into(&high, scale, modulus, &mut dense[k..]);
             for (j, &x) in dense.iter().enumerate() {
                 limb[j * stride] = x;
             }
@@ -131,11 +153,11 @@ pub fn encode_secret(params: &Params, values: &[f64], scale: f64, level: usize) 
 
 /// The residues of `round(value * scale)` modulo each prime of `level`: a constant polynomial.
 pub(crate) fn constant(params: &Params, value: f64, scale: f64, level: usize) -> Result<Vec<f64>> {
-    check(params, "encode", &[value], 100f64.exp2() / scale)?;
+    check(params, "encode", &[value], MAX_SCALED / scale)?;
     let ring = params.ring();
     let mut out = vec![0.0; ring.basis(level).len()];
     for (x, modulus) in out.iter_mut().zip(ring.moduli()) {
-        decompose_scaled(&[value], scale, modulus, std::slice::from_mut(x));
+        scale_into(&[value], scale, modulus, std::slice::from_mut(x));
     }
     Ok(out)
 }
@@ -148,7 +170,12 @@ pub(crate) fn decoding_primes(params: &Params, level: usize) -> usize {
 }
 
 /// The scaled-down real slots of a phase given by the lowest primes, or `None` if a coefficient is beyond `limit`.
-pub(crate) fn decode(params: &Params, phase: &Poly<Coeff>, scale: f64, limit: f64) -> Result<Option<Vec<f64>>> {
+pub(crate) fn decode(
+    params: &Params,
+    phase: &Poly<Coeff>,
+    scale: f64,
+    limit: f64,
+) -> Result<Option<Vec<f64>>> {
     let ring = params.ring();
     let half = ring.degree() / 2;
     let primes = phase.basis().len();
@@ -160,10 +187,19 @@ pub(crate) fn decode(params: &Params, phase: &Poly<Coeff>, scale: f64, limit: f6
     })?;
     let mut re = Zeroizing::new(AlignedVec::zeroed(half));
     let mut im = Zeroizing::new(AlignedVec::zeroed(half));
-    let part = |from: usize| (0..primes).map(|k| &phase.limb(k)[from..from + half]).collect::<Vec<_>>();
+    let part = |from: usize| {
+        (0..primes)
+            .map(|k| &phase.limb(k)[from..from + half])
+            .collect::<Vec<_>>()
+    };
     crt.centered_f64(&part(0), scale, &mut re);
     crt.centered_f64(&part(half), scale, &mut im);
-    if re.iter().chain(im.iter()).fold(0.0f64, |m, x| m.max(x.abs())) > limit {
+    if re
+        .iter()
+        .chain(im.iter())
+        .fold(0.0f64, |m, x| m.max(x.abs()))
+        > limit
+    {
         return Ok(None);
     }
     plan(half)?.to_slots(&mut re, &mut im);

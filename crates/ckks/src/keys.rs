@@ -36,7 +36,11 @@ impl SecretKey {
     /// `Parameter` if the generator is broken.
     pub fn generate<R: CryptoRng + ?Sized>(params: &Params, rng: &mut R) -> Result<Self> {
         let key = cipherblas_rlwe::SecretKey::generate(params.ring(), rng)?;
-        Ok(Self { params: params.clone(), key, shared: AtomicU32::new(0) })
+        Ok(Self {
+            params: params.clone(),
+            key,
+            shared: AtomicU32::new(0),
+        })
     }
     /// The parameters.
     pub fn params(&self) -> &Params {
@@ -51,13 +55,20 @@ impl SecretKey {
     /// # Errors
     /// `Parameter` if the generator is broken.
     pub fn public_key<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<PublicKey> {
-        Ok(PublicKey { params: self.params.clone(), key: self.key.public_key(rng)? })
+        Ok(PublicKey {
+            params: self.params.clone(),
+            key: self.key.public_key(rng)?,
+        })
     }
     /// The keys that a server needs for `set`, as a plan lists it.
     ///
     /// # Errors
     /// `Parameter`.
-    pub fn evaluation_keys<R: CryptoRng + ?Sized>(&self, set: &KeySet, rng: &mut R) -> Result<Arc<EvaluationKeys>> {
+    pub fn evaluation_keys<R: CryptoRng + ?Sized>(
+        &self,
+        set: &KeySet,
+        rng: &mut R,
+    ) -> Result<Arc<EvaluationKeys>> {
         self.evaluation_keys_with_progress(set, rng, |_, _| ())
     }
     /// As [`SecretKey::evaluation_keys`]; `progress(done, total)` is called after each key.
@@ -70,7 +81,9 @@ impl SecretKey {
         rng: &mut R,
         progress: impl FnMut(usize, usize),
     ) -> Result<Arc<EvaluationKeys>> {
-        Ok(Arc::new(EvaluationKeys::generate(&self.key, set, rng, progress)?))
+        Ok(Arc::new(EvaluationKeys::generate(
+            &self.key, set, rng, progress,
+        )?))
     }
 
     fn check(&self, ct: &Ciphertext) -> Result<()> {
@@ -87,7 +100,8 @@ impl SecretKey {
     fn decode(&self, ct: &Ciphertext, phase: &Poly<cipherblas_rlwe::Coeff>) -> Result<Vec<f64>> {
         // The coefficients of an encoding are no larger than its slots.
         let limit = self.params.max_value() * 1.25;
-        encoder::decode(&self.params, phase, self.params.scale(ct.level), limit)?.ok_or(Error::Decryption)
+        encoder::decode(&self.params, phase, self.params.scale(ct.level), limit)?
+            .ok_or(Error::Decryption)
     }
 }
 
@@ -111,7 +125,11 @@ impl PublicKey {
 /// What both keys check before they encrypt: the level and the magnitude to declare.
 fn checked(params: &Params, values: &[f64], depth: usize, bound: Option<f64>) -> Result<f64> {
     if depth > params.depth() {
-        return Err(Error::Depth { operation: "encrypt", needed: depth, left: params.depth() });
+        return Err(Error::Depth {
+            operation: "encrypt",
+            needed: depth,
+            left: params.depth(),
+        });
     }
     let magnitude = bound.unwrap_or_else(|| params.max_value());
     if !(magnitude > 0.0 && magnitude <= params.max_value()) {
@@ -198,10 +216,18 @@ impl Decrypt for SecretKey {
 
     /// See [`share`] for the analysis. The error of the result grows to the precision that the parameters were built
     /// for; without [`sharing`](crate::ParamsBuilder::sharing) there is no room and the call is refused.
-    fn decrypt_shared<R: CryptoRng + ?Sized>(&self, ct: &Ciphertext, rng: &mut R) -> Result<Vec<f64>> {
+    fn decrypt_shared<R: CryptoRng + ?Sized>(
+        &self,
+        ct: &Ciphertext,
+        rng: &mut R,
+    ) -> Result<Vec<f64>> {
         self.check(ct)?;
         let queries = self.params.sharing_queries();
-        let used = self.shared.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < queries).then_some(n + 1));
+        let used = self
+            .shared
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {
+                (n < queries).then_some(n + 1)
+            });
         if used.is_err() {
             return Err(Error::Parameter {
                 what: "sharing",
@@ -222,8 +248,9 @@ impl Decrypt for SecretKey {
             hint: "use fewer queries or less depth before sharing",
         })?;
         phase.fill_with(|kernels, k, limb| {
-            let mut reduced = zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(limb.len()));
-            cipherblas_math::rns::decompose_scaled(&flood, 1.0, &ring.moduli()[k], &mut reduced);
+            let mut reduced =
+                zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(limb.len()));
+            encoder::scale_into(&flood, 1.0, &ring.moduli()[k], &mut reduced);
             kernels.add_assign(limb, &reduced);
         });
         self.decode(ct, &phase)

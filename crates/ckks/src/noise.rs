@@ -42,7 +42,11 @@ impl Noise {
     /// For ring degree `n`.
     pub fn new(n: usize) -> Self {
         let degree = n as f64;
-        Self { n: degree, tail: tail(n), secret: SUP_FACTOR * (2.0 * degree / 3.0).sqrt() }
+        Self {
+            n: degree,
+            tail: tail(n),
+            secret: SUP_FACTOR * (2.0 * degree / 3.0).sqrt(),
+        }
     }
     fn source(&self, variance: f64) -> f64 {
         self.tail * (self.n * variance).sqrt()
@@ -69,11 +73,18 @@ impl Noise {
     /// A key switch at `level` before its rounding: `sum_d [c]_d e_d / P`.
     pub fn key_switch(&self, ring: &Ring, level: usize) -> f64 {
         let log_p = ring.log2_p();
-        let digits: f64 = ring.log2_digits(level).iter().map(|d| (2.0 * (d - log_p)).exp2()).sum();
+        let digits: f64 = ring
+            .log2_digits(level)
+            .iter()
+            .map(|d| (2.0 * (d - log_p)).exp2())
+            .sum();
         self.source(ERROR_VARIANCE) * self.source(1.0 / 12.0) * digits.sqrt()
     }
     /// As [`Noise::key_switch`], before a ring exists: `digits` digits, each `margin` bits below P.
     pub fn key_switch_estimate(&self, digits: usize, margin: f64) -> f64 {
-        self.source(ERROR_VARIANCE) * self.source(1.0 / 12.0) * (digits as f64).sqrt() * (-margin).exp2()
+        self.source(ERROR_VARIANCE)
+            * self.source(1.0 / 12.0)
+            * (digits as f64).sqrt()
+            * (-margin).exp2()
     }
 }

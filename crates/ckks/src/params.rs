@@ -60,8 +60,18 @@ pub struct ParamsBuilder {
     sharing_queries: u32,
 }
 
-fn invalid(what: &'static str, got: impl ToString, expected: impl ToString, hint: &'static str) -> Error {
-    Error::Parameter { what, got: got.to_string(), expected: expected.to_string(), hint }
+fn invalid(
+    what: &'static str,
+    got: impl ToString,
+    expected: impl ToString,
+    hint: &'static str,
+) -> Error {
+    Error::Parameter {
+        what,
+        got: got.to_string(),
+        expected: expected.to_string(),
+        hint,
+    }
 }
 
 impl ParamsBuilder {
@@ -119,17 +129,60 @@ impl ParamsBuilder {
     /// `Parameter`: a setting out of range, or a job that no ring up to degree 2^17 can hold.
     pub fn build(self) -> Result<Params> {
         let range = |what, value: usize, low: usize, high: usize, hint| {
-            if (low..=high).contains(&value) { Ok(()) } else { Err(invalid(what, value, format!("{low} to {high}"), hint)) }
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(invalid(what, value, format!("{low} to {high}"), hint))
+            }
         };
-        range("depth", self.depth, 0, 60, "split the computation, or decrypt and encrypt again in between")?;
-        range("precision_bits", self.precision_bits as usize, 8, MAX_PRECISION_BITS as usize, "doubles carry 53 bits")?;
-        range("integer_bits", self.integer_bits as usize, 0, MAX_INTEGER_BITS as usize, "scale the data")?;
-        range("slots", self.slots, 1, 1 << 16, "larger arrays are blocked over several ciphertexts")?;
+        range(
+            "depth",
+            self.depth,
+            0,
+            60,
+            "split the computation, or decrypt and encrypt again in between",
+        )?;
+        range(
+            "precision_bits",
+            self.precision_bits as usize,
+            8,
+            MAX_PRECISION_BITS as usize,
+            "doubles carry 53 bits",
+        )?;
+        range(
+            "integer_bits",
+            self.integer_bits as usize,
+            0,
+            MAX_INTEGER_BITS as usize,
+            "scale the data",
+        )?;
+        range(
+            "slots",
+            self.slots,
+            1,
+            1 << 16,
+            "larger arrays are blocked over several ciphertexts",
+        )?;
         if let Some(n) = self.degree {
-            let low = if self.security.is_some() { 1 << LOG_DEGREES.start() } else { 16 };
-            range("degree", n, low, 1 << LOG_DEGREES.end(), "use a power of two in this range")?;
+            let low = if self.security.is_some() {
+                1 << LOG_DEGREES.start()
+            } else {
+                16
+            };
+            range(
+                "degree",
+                n,
+                low,
+                1 << LOG_DEGREES.end(),
+                "use a power of two in this range",
+            )?;
             if !n.is_power_of_two() {
-                return Err(invalid("degree", n, "a power of two", "use the next power of two"));
+                return Err(invalid(
+                    "degree",
+                    n,
+                    "a power of two",
+                    "use the next power of two",
+                ));
             }
         }
         let mut best_effort = None;
@@ -165,11 +218,18 @@ impl ParamsBuilder {
     fn shape(&self, n: usize, digit_len: usize) -> ChainShape {
         let noise = Noise::new(n);
         let flood = share::extra_bits(n, self.sharing_queries);
-        let product =
-            2.0 * noise.fresh_public(2f64.powi(20)) + noise.key_switch_estimate(8, DIGIT_MARGIN_BITS) + noise.rounding();
+        let product = 2.0 * noise.fresh_public(2f64.powi(20))
+            + noise.key_switch_estimate(8, DIGIT_MARGIN_BITS)
+            + noise.rounding();
         let scale_bits = f64::from(self.precision_bits) + product.log2() + flood;
         let base_bits = scale_bits + f64::from(self.integer_bits) + BASE_MARGIN_BITS;
-        ChainShape { degree: n, depth: self.depth, scale_bits, base_bits, digit_len }
+        ChainShape {
+            degree: n,
+            depth: self.depth,
+            scale_bits,
+            base_bits,
+            digit_len,
+        }
     }
 
     fn cheapest(&self, n: usize, limit: f64) -> Option<ChainShape> {
@@ -220,12 +280,18 @@ impl Params {
         if let Some(level) = security {
             ring.check_security(level)?;
         }
-        let base: f64 = ring.spec().groups[0].iter().map(|&p| (p as f64).log2()).sum();
+        let base: f64 = ring.spec().groups[0]
+            .iter()
+            .map(|&p| (p as f64).log2())
+            .sum();
         if base < scales[0].log2() + f64::from(integer_bits) + 1.0 {
             return Err(invalid(
                 "base modulus",
                 format!("{base:.1} bits"),
-                format!("at least {:.1}", scales[0].log2() + f64::from(integer_bits) + 1.0),
+                format!(
+                    "at least {:.1}",
+                    scales[0].log2() + f64::from(integer_bits) + 1.0
+                ),
                 "use parameters from the builder",
             ));
         }
@@ -315,7 +381,10 @@ impl Params {
     }
     /// Product of the primes that rescaling from `level` divides by.
     pub(crate) fn level_modulus(&self, level: usize) -> f64 {
-        self.inner.ring.spec().groups[level].iter().map(|&p| p as f64).product()
+        self.inner.ring.spec().groups[level]
+            .iter()
+            .map(|&p| p as f64)
+            .product()
     }
     /// Error bounds of the ring.
     pub fn noise(&self) -> &Noise {
@@ -340,12 +409,22 @@ impl Params {
     }
     /// The transform of degree `n < N` modulo prime `index`, made once.
     pub(crate) fn small_plan(&self, index: usize, n: usize) -> Result<NttPlan> {
-        let mut plans = self.inner.small_plans.lock().unwrap_or_else(|e| e.into_inner());
+        let mut plans = self
+            .inner
+            .small_plans
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
         if let Some(plan) = plans.get(&(index, n)) {
             return Ok(plan.clone());
         }
-        let plan = NttPlan::new(n, self.inner.ring.moduli()[index])
-            .map_err(|e| invalid("transform", e, "a power of two that divides the degree", "report this"))?;
+        let plan = NttPlan::new(n, self.inner.ring.moduli()[index]).map_err(|e| {
+            invalid(
+                "transform",
+                e,
+                "a power of two that divides the degree",
+                "report this",
+            )
+        })?;
         plans.insert((index, n), plan.clone());
         Ok(plan)
     }
@@ -359,7 +438,13 @@ impl PartialEq for Params {
 
 impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Params({}, degree {}, depth {})", self.id(), self.degree(), self.depth())
+        write!(
+            f,
+            "Params({}, degree {}, depth {})",
+            self.id(),
+            self.degree(),
+            self.depth()
+        )
     }
 }
 
@@ -377,7 +462,12 @@ impl fmt::Display for Params {
             ),
             None => format!("INSECURE, for tests only (log2 QP = {:.1})", self.log2_qp()),
         };
-        writeln!(f, "CKKS, ring degree {} ({} slots)", self.degree(), self.slots())?;
+        writeln!(
+            f,
+            "CKKS, ring degree {} ({} slots)",
+            self.degree(),
+            self.slots()
+        )?;
         writeln!(f, "  security       {security}")?;
         writeln!(
             f,

@@ -18,5 +18,9 @@ pub(crate) fn flooding_factor(queries: u32) -> f64 {
 
 /// Bits of scale that flooding costs at ring degree `n`: the embedding of the flood over the error bound.
 pub(crate) fn extra_bits(n: usize, queries: u32) -> f64 {
-    if queries == 0 { 0.0 } else { (1.0 + flooding_factor(queries) * crate::noise::tail(n) * (n as f64).sqrt()).log2() }
+    if queries == 0 {
+        0.0
+    } else {
+        (1.0 + flooding_factor(queries) * crate::noise::tail(n) * (n as f64).sqrt()).log2()
+    }
 }

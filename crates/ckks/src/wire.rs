@@ -27,7 +27,12 @@ impl Params {
             writer.u32(group.len() as u32);
             group.iter().for_each(|&p| writer.u64(p));
         }
-        writer.seal(&Header::new(Kind::Parameters, SchemeId::Ckks, self.id(), KeyId::NONE))
+        writer.seal(&Header::new(
+            Kind::Parameters,
+            SchemeId::Ckks,
+            self.id(),
+            KeyId::NONE,
+        ))
     }
 
     /// Reads parameters and validates them as if they had been built: primes, digits, security, identifier.
@@ -53,7 +58,12 @@ impl Params {
     /// # Errors
     /// As [`Params::from_bytes`].
     pub fn insecure_from_bytes(bytes: &[u8]) -> Result<Self> {
-        let expected = Expected { kind: Kind::Parameters, scheme: SchemeId::Ckks, parameters: None, key: None };
+        let expected = Expected {
+            kind: Kind::Parameters,
+            scheme: SchemeId::Ckks,
+            parameters: None,
+            key: None,
+        };
         let (header, payload) = expected.open(bytes)?;
         let mut reader = Reader::new("ckks parameters", payload);
         let precision_bits = reader.u32()?;
@@ -69,19 +79,41 @@ impl Params {
         let levels = reader.u32()? as usize;
         let group = |reader: &mut Reader<'_>| -> Result<Vec<u64>> {
             let count = reader.u32()? as usize;
-            if count.checked_mul(8).is_none_or(|bytes| bytes > reader.remaining()) {
-                return Err(reader.error(format!("{count} primes"), "as many as there are bytes for"));
+            if count
+                .checked_mul(8)
+                .is_none_or(|bytes| bytes > reader.remaining())
+            {
+                return Err(
+                    reader.error(format!("{count} primes"), "as many as there are bytes for")
+                );
             }
             (0..count).map(|_| reader.u64()).collect()
         };
-        if levels.checked_mul(4).is_none_or(|bytes| bytes > reader.remaining()) {
+        if levels
+            .checked_mul(4)
+            .is_none_or(|bytes| bytes > reader.remaining())
+        {
             return Err(reader.error(format!("{levels} levels"), "as many as there are bytes for"));
         }
-        let groups = (0..levels).map(|_| group(&mut reader)).collect::<Result<_>>()?;
+        let groups = (0..levels)
+            .map(|_| group(&mut reader))
+            .collect::<Result<_>>()?;
         let special = group(&mut reader)?;
         reader.expect_end()?;
-        let spec = RingSpec { degree, groups, special, digit_len };
-        let params = Self::assemble(spec, top_scale, precision_bits, integer_bits, security, sharing_queries)?;
+        let spec = RingSpec {
+            degree,
+            groups,
+            special,
+            digit_len,
+        };
+        let params = Self::assemble(
+            spec,
+            top_scale,
+            precision_bits,
+            integer_bits,
+            security,
+            sharing_queries,
+        )?;
         if params.id() != header.parameters {
             return Err(Error::Wire {
                 what: "ckks parameters",
@@ -96,7 +128,12 @@ impl Params {
     pub fn evaluation_keys_to_bytes(&self, keys: &EvaluationKeys) -> Vec<u8> {
         let mut writer = Writer::new();
         wire::write_evaluation_keys(&mut writer, keys);
-        writer.seal(&Header::new(Kind::EvaluationKeys, SchemeId::Ckks, self.id(), keys.id()))
+        writer.seal(&Header::new(
+            Kind::EvaluationKeys,
+            SchemeId::Ckks,
+            self.id(),
+            keys.id(),
+        ))
     }
 
     /// Reads evaluation keys made for these parameters.
@@ -104,8 +141,12 @@ impl Params {
     /// # Errors
     /// `Wire`, `KeyMismatch`.
     pub fn evaluation_keys_from_bytes(&self, bytes: &[u8]) -> Result<Arc<EvaluationKeys>> {
-        let expected =
-            Expected { kind: Kind::EvaluationKeys, scheme: SchemeId::Ckks, parameters: Some(self.id()), key: None };
+        let expected = Expected {
+            kind: Kind::EvaluationKeys,
+            scheme: SchemeId::Ckks,
+            parameters: Some(self.id()),
+            key: None,
+        };
         let (header, payload) = expected.open(bytes)?;
         let mut reader = Reader::new("evaluation keys", payload);
         let keys = wire::read_evaluation_keys(&mut reader, self.ring(), header.key)?;
@@ -124,7 +165,12 @@ impl PublicKey {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         wire::write_public_key(&mut writer, &self.key);
-        writer.seal(&Header::new(Kind::PublicKey, SchemeId::Ckks, self.params.id(), self.id()))
+        writer.seal(&Header::new(
+            Kind::PublicKey,
+            SchemeId::Ckks,
+            self.params.id(),
+            self.id(),
+        ))
     }
 
     /// Reads a public key made for `params`.
@@ -132,19 +178,27 @@ impl PublicKey {
     /// # Errors
     /// `Wire`, `KeyMismatch`.
     pub fn from_bytes(params: &Params, bytes: &[u8]) -> Result<Self> {
-        let expected =
-            Expected { kind: Kind::PublicKey, scheme: SchemeId::Ckks, parameters: Some(params.id()), key: None };
+        let expected = Expected {
+            kind: Kind::PublicKey,
+            scheme: SchemeId::Ckks,
+            parameters: Some(params.id()),
+            key: None,
+        };
         let (header, payload) = expected.open(bytes)?;
         let mut reader = Reader::new("public key", payload);
         let key = wire::read_public_key(&mut reader, params.ring(), header.key)?;
         reader.expect_end()?;
-        Ok(Self { params: params.clone(), key })
+        Ok(Self {
+            params: params.clone(),
+            key,
+        })
     }
 }
 
 impl Wire for Evaluator {
     fn write_ciphertext(&self, ct: &Ciphertext) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(64 + 2 * wire::poly_bytes(self.params.ring(), ct.c0.basis()));
+        let mut writer =
+            Writer::with_capacity(64 + 2 * wire::poly_bytes(self.params.ring(), ct.c0.basis()));
         writer.u32(ct.level as u32);
         writer.f64(ct.error);
         writer.f64(ct.magnitude);
@@ -154,7 +208,12 @@ impl Wire for Evaluator {
             Some(seed) => writer.raw(seed.as_bytes()),
             None => wire::write_poly(&mut writer, &ct.c1),
         }
-        writer.seal(&Header::new(Kind::Ciphertext, SchemeId::Ckks, ct.params, ct.key))
+        writer.seal(&Header::new(
+            Kind::Ciphertext,
+            SchemeId::Ckks,
+            ct.params,
+            ct.key,
+        ))
     }
 
     fn read_ciphertext(&self, bytes: &[u8]) -> Result<Ciphertext> {
@@ -169,12 +228,18 @@ impl Wire for Evaluator {
         let ring = self.params.ring();
         let level = reader.u32()? as usize;
         if level > ring.max_level() {
-            return Err(reader.error(format!("level {level}"), format!("at most {}", ring.max_level())));
+            return Err(reader.error(
+                format!("level {level}"),
+                format!("at most {}", ring.max_level()),
+            ));
         }
         let error = reader.f64()?;
         let magnitude = reader.f64()?;
         if !(error >= 0.0 && error.is_finite() && magnitude >= 0.0 && magnitude.is_finite()) {
-            return Err(reader.error(format!("bounds {error} and {magnitude}"), "finite and not negative"));
+            return Err(reader.error(
+                format!("bounds {error} and {magnitude}"),
+                "finite and not negative",
+            ));
         }
         let seeded = match reader.u8()? {
             0 => false,
@@ -190,6 +255,15 @@ impl Wire for Evaluator {
             (wire::read_poly(&mut reader, ring, ring.basis(level))?, None)
         };
         reader.expect_end()?;
-        Ok(Ciphertext { c0, c1, seed, level, error, magnitude, params: header.parameters, key: header.key })
+        Ok(Ciphertext {
+            c0,
+            c1,
+            seed,
+            level,
+            error,
+            magnitude,
+            params: header.parameters,
+            key: header.key,
+        })
     }
 }

@@ -2,7 +2,8 @@
 
 use cipherblas_ckks::{Error, Evaluator, KeySet, Params, SecretKey};
 use cipherblas_scheme::{
-    Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Rotate, Scheme, WeightMatrix,
+    Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Rotate, Scheme,
+    WeightMatrix,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -17,14 +18,28 @@ struct Setup {
 fn setup(params: Params, rotations: &[i64]) -> Setup {
     let mut rng = ChaCha20Rng::seed_from_u64(7);
     let sk = SecretKey::generate(&params, &mut rng).unwrap();
-    let set = KeySet { relinearization: true, rotations: rotations.iter().copied().collect(), conjugation: true };
+    let set = KeySet {
+        relinearization: true,
+        rotations: rotations.iter().copied().collect(),
+        conjugation: true,
+    };
     let keys = sk.evaluation_keys(&set, &mut rng).unwrap();
     let ev = Evaluator::new(&params, keys).unwrap();
-    Setup { params, sk, ev, rng }
+    Setup {
+        params,
+        sk,
+        ev,
+        rng,
+    }
 }
 
 fn toy(depth: usize) -> Params {
-    Params::builder().depth(depth).precision_bits(20).insecure_degree(1 << 9).build().unwrap()
+    Params::builder()
+        .depth(depth)
+        .precision_bits(20)
+        .insecure_degree(1 << 9)
+        .build()
+        .unwrap()
 }
 
 fn values(rng: &mut ChaCha20Rng, n: usize) -> Vec<f64> {
@@ -35,14 +50,23 @@ fn values(rng: &mut ChaCha20Rng, n: usize) -> Vec<f64> {
 fn close(s: &Setup, ct: &cipherblas_ckks::Ciphertext, expected: impl Fn(usize) -> f64) {
     let bound = s.ev.error_bound(ct);
     let got = s.sk.decrypt(ct).unwrap();
-    let worst = got.iter().enumerate().map(|(i, x)| (x - expected(i)).abs()).fold(0.0, f64::max);
+    let worst = got
+        .iter()
+        .enumerate()
+        .map(|(i, x)| (x - expected(i)).abs())
+        .fold(0.0, f64::max);
     assert!(worst <= bound, "error {worst:e} above its bound {bound:e}");
 }
 
 #[test]
 fn fresh_products_reach_the_precision_asked_for() {
     for (precision, depth) in [(20, 3), (25, 2), (36, 2)] {
-        let params = Params::builder().depth(depth).precision_bits(precision).insecure_degree(1 << 10).build().unwrap();
+        let params = Params::builder()
+            .depth(depth)
+            .precision_bits(precision)
+            .insecure_degree(1 << 10)
+            .build()
+            .unwrap();
         let mut s = setup(params, &[]);
         let pk = s.sk.public_key(&mut s.rng).unwrap();
         let (a, b) = (values(&mut s.rng.clone(), 512), values(&mut s.rng, 512));
@@ -71,29 +95,50 @@ fn every_operation_stays_in_its_bound_at_every_level() {
         close(&s, &s.ev.negate(&x).unwrap(), |i| -a[i]);
         close(&s, &s.ev.mul(&y, &x).unwrap(), |i| a[i] * b[i]);
         close(&s, &s.ev.square(&x).unwrap(), |i| a[i] * a[i]);
-        close(&s, &s.ev.mul_sum(&[&x, &y], &[&y, &y]).unwrap(), |i| a[i] * b[i] + b[i] * b[i]);
+        close(&s, &s.ev.mul_sum(&[&x, &y], &[&y, &y]).unwrap(), |i| {
+            a[i] * b[i] + b[i] * b[i]
+        });
         close(&s, &s.ev.add_plain(&x, &b).unwrap(), |i| a[i] + b[i]);
-        close(&s, &s.ev.add_plain(&x, &b[..8]).unwrap(), |i| a[i] + b[i % 8]);
+        close(&s, &s.ev.add_plain(&x, &b[..8]).unwrap(), |i| {
+            a[i] + b[i % 8]
+        });
         close(&s, &s.ev.add_plain(&x, &[-3.5]).unwrap(), |i| a[i] - 3.5);
         close(&s, &s.ev.mul_plain(&x, &b).unwrap(), |i| a[i] * b[i]);
-        close(&s, &s.ev.mul_plain(&x, &b[..2]).unwrap(), |i| a[i] * b[i % 2]);
+        close(&s, &s.ev.mul_plain(&x, &b[..2]).unwrap(), |i| {
+            a[i] * b[i % 2]
+        });
         close(&s, &s.ev.mul_plain(&x, &[7.25]).unwrap(), |i| a[i] * 7.25);
-        close(&s, &s.ev.mul_scalar_to(&y, -0.3, depth - 1).unwrap(), |i| b[i] * -0.3);
+        close(&s, &s.ev.mul_scalar_to(&y, -0.3, depth - 1).unwrap(), |i| {
+            b[i] * -0.3
+        });
         close(&s, &s.ev.lower_to(&x, 0).unwrap(), |i| a[i]);
         close(&s, &s.ev.conjugate(&x).unwrap(), |i| a[i]);
         for step in [1, 3, -2, 100, 0, n as i64] {
-            close(&s, &s.ev.rotate(&x, step).unwrap(), |i| a[at(i as i64 + step)]);
+            close(&s, &s.ev.rotate(&x, step).unwrap(), |i| {
+                a[at(i as i64 + step)]
+            });
         }
-        for (ct, step) in s.ev.rotate_many(&x, &[3, 0, -2]).unwrap().iter().zip([3, 0, -2]) {
+        for (ct, step) in
+            s.ev.rotate_many(&x, &[3, 0, -2])
+                .unwrap()
+                .iter()
+                .zip([3, 0, -2])
+        {
             close(&s, ct, |i| a[at(i as i64 + step)]);
         }
         let sum = s.ev.rotate_sum(&[&x, &y, &x], &[1, 0, 100]).unwrap();
-        close(&s, &sum, |i| a[at(i as i64 + 1)] + b[i] + a[at(i as i64 + 100)]);
+        close(&s, &sum, |i| {
+            a[at(i as i64 + 1)] + b[i] + a[at(i as i64 + 100)]
+        });
         let weights = [0.5, -2.0, 1.0 / 3.0, 0.0, 1.0, -0.125];
-        let combined = s.ev.combine(WeightMatrix::new(3, 2, &weights).unwrap(), &[&x, &y]).unwrap();
+        let combined =
+            s.ev.combine(WeightMatrix::new(3, 2, &weights).unwrap(), &[&x, &y])
+                .unwrap();
         for (k, ct) in combined.iter().enumerate() {
             assert_eq!(s.ev.depth(ct), depth - 1);
-            close(&s, ct, |i| weights[2 * k] * a[i] + weights[2 * k + 1] * b[i]);
+            close(&s, ct, |i| {
+                weights[2 * k] * a[i] + weights[2 * k + 1] * b[i]
+            });
         }
     }
 }
@@ -109,8 +154,18 @@ fn the_whole_depth_can_be_used() {
         clear.iter_mut().for_each(|x| *x *= *x);
         close(&s, &ct, |i| clear[i]);
     }
-    assert!(matches!(s.ev.square(&ct), Err(Error::Depth { needed: 1, left: 0, .. })));
-    assert!(matches!(s.ev.mul_plain(&ct, &[0.5]), Err(Error::Depth { .. })));
+    assert!(matches!(
+        s.ev.square(&ct),
+        Err(Error::Depth {
+            needed: 1,
+            left: 0,
+            ..
+        })
+    ));
+    assert!(matches!(
+        s.ev.mul_plain(&ct, &[0.5]),
+        Err(Error::Depth { .. })
+    ));
 }
 
 #[test]
@@ -121,11 +176,26 @@ fn bad_input_is_a_typed_error() {
         let got = s.sk.encrypt_at(&[0.0, bad], 2, None, rng);
         assert!(matches!(got, Err(Error::Value { index: 1, .. })), "{got:?}");
     }
-    assert!(matches!(s.sk.encrypt_at(&[0.0; 3], 2, None, rng), Err(Error::Shape { .. })));
-    assert!(matches!(s.sk.encrypt_at(&[], 2, None, rng), Err(Error::Shape { .. })));
-    assert!(matches!(s.sk.encrypt_at(&[0.0; 512], 2, None, rng), Err(Error::Shape { .. })));
-    assert!(matches!(s.sk.encrypt_at(&[0.0], 3, None, rng), Err(Error::Depth { .. })));
-    assert!(matches!(s.sk.encrypt_at(&[0.0], 2, Some(f64::NAN), rng), Err(Error::Parameter { .. })));
+    assert!(matches!(
+        s.sk.encrypt_at(&[0.0; 3], 2, None, rng),
+        Err(Error::Shape { .. })
+    ));
+    assert!(matches!(
+        s.sk.encrypt_at(&[], 2, None, rng),
+        Err(Error::Shape { .. })
+    ));
+    assert!(matches!(
+        s.sk.encrypt_at(&[0.0; 512], 2, None, rng),
+        Err(Error::Shape { .. })
+    ));
+    assert!(matches!(
+        s.sk.encrypt_at(&[0.0], 3, None, rng),
+        Err(Error::Depth { .. })
+    ));
+    assert!(matches!(
+        s.sk.encrypt_at(&[0.0], 2, Some(f64::NAN), rng),
+        Err(Error::Parameter { .. })
+    ));
     let ct = s.sk.encrypt_at(&[0.5], 2, None, rng).unwrap();
     match s.ev.rotate(&ct, 2) {
         Err(Error::MissingKey { key, .. }) => assert!(key.contains("rotation by 2"), "{key}"),
@@ -134,15 +204,23 @@ fn bad_input_is_a_typed_error() {
     let other = SecretKey::generate(&s.params, rng).unwrap();
     assert!(matches!(other.decrypt(&ct), Err(Error::KeyMismatch { .. })));
     let foreign = other.encrypt_at(&[0.5], 2, None, rng).unwrap();
-    assert!(matches!(s.ev.add(&ct, &foreign), Err(Error::KeyMismatch { .. })));
+    assert!(matches!(
+        s.ev.add(&ct, &foreign),
+        Err(Error::KeyMismatch { .. })
+    ));
     let without = Evaluator::without_keys(&s.params, s.sk.id());
-    assert!(matches!(without.mul(&ct, &ct), Err(Error::MissingKey { .. })));
+    assert!(matches!(
+        without.mul(&ct, &ct),
+        Err(Error::MissingKey { .. })
+    ));
 }
 
 #[test]
 fn a_result_beyond_the_range_is_refused_not_wrapped() {
     let mut s = setup(toy(3), &[]);
-    let ct = s.sk.encrypt_at(&[1000.0, -900.0, 17.0, 1.0], 3, None, &mut s.rng).unwrap();
+    let ct =
+        s.sk.encrypt_at(&[1000.0, -900.0, 17.0, 1.0], 3, None, &mut s.rng)
+            .unwrap();
     let big = s.ev.square(&ct).unwrap();
     assert_eq!(s.sk.decrypt(&big), Err(Error::Decryption));
 }

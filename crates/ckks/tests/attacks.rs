@@ -13,12 +13,19 @@ use rand_chacha::ChaCha20Rng;
 fn recover_secret(params: &Params, results: [(&Ciphertext, &[f64]); 2]) -> Option<Vec<i64>> {
     let ring = params.ring();
     let prime = ring.moduli()[0];
-    let canonical = |limb: &[f64]| limb.iter().map(|&x| prime.canonical(x)).collect::<Vec<u64>>();
+    let canonical = |limb: &[f64]| {
+        limb.iter()
+            .map(|&x| prime.canonical(x))
+            .collect::<Vec<u64>>()
+    };
     let equation = |(ct, values): (&Ciphertext, &[f64])| {
         let phase = encoder::encode(params, values, 2.0 * params.scale(0), 0).ok()?;
         let conjugate = ring.conjugation_element();
         let (c0, c1) = ct.halves();
-        let (d0, d1) = (c0.automorphism(conjugate).ok()?, c1.automorphism(conjugate).ok()?);
+        let (d0, d1) = (
+            c0.automorphism(conjugate).ok()?,
+            c1.automorphism(conjugate).ok()?,
+        );
         let right: Vec<u64> = canonical(phase.limb(0))
             .into_iter()
             .zip(canonical(c0.limb(0)))
@@ -32,46 +39,94 @@ fn recover_secret(params: &Params, results: [(&Ciphertext, &[f64]); 2]) -> Optio
         .map(|i| {
             let determinant = prime.sub(prime.mul(a[i], b_bar[i]), prime.mul(b[i], a_bar[i]));
             let numerator = prime.sub(prime.mul(r[i], b_bar[i]), prime.mul(t[i], a_bar[i]));
-            prime.inv(determinant).map_or(0.0, |inverse| prime.residue(prime.mul(numerator, inverse)))
+            prime
+                .inv(determinant)
+                .map_or(0.0, |inverse| prime.residue(prime.mul(numerator, inverse)))
         })
         .collect();
     ring.plan(0).inverse(&mut s);
-    let s: Vec<i64> = s.iter().map(|&x| prime.residue(prime.canonical(x)) as i64).collect();
+    let s: Vec<i64> = s
+        .iter()
+        .map(|&x| prime.residue(prime.canonical(x)) as i64)
+        .collect();
     s.iter().all(|x| x.abs() <= 1).then_some(s)
 }
 
 #[test]
 fn plain_decryptions_give_the_key_away_and_shared_ones_do_not() {
     let mut rng = ChaCha20Rng::seed_from_u64(3);
-    let params = Params::builder().depth(0).precision_bits(8).sharing(4).insecure_degree(256).build().unwrap();
-    let unsafe_params = Params::builder().depth(0).precision_bits(8).insecure_degree(256).build().unwrap();
+    let params = Params::builder()
+        .depth(0)
+        .precision_bits(8)
+        .sharing(4)
+        .insecure_degree(256)
+        .build()
+        .unwrap();
+    let unsafe_params = Params::builder()
+        .depth(0)
+        .precision_bits(8)
+        .insecure_degree(256)
+        .build()
+        .unwrap();
     let values: Vec<f64> = (0..128).map(|_| rng.random_range(-1.0..1.0)).collect();
 
     let sk = SecretKey::generate(&unsafe_params, &mut rng).unwrap();
     let cts = [0, 1].map(|_| sk.encrypt_at(&values, 0, Some(1.0), &mut rng).unwrap());
     let plain = [0, 1].map(|i| sk.decrypt(&cts[i]).unwrap());
     let recovered = recover_secret(&unsafe_params, [(&cts[0], &plain[0]), (&cts[1], &plain[1])]);
-    assert!(recovered.is_some(), "unprotected results must give the key away, or this test shows nothing");
+    assert!(
+        recovered.is_some(),
+        "unprotected results must give the key away, or this test shows nothing"
+    );
 
     let sk = SecretKey::generate(&params, &mut rng).unwrap();
     let cts = [0, 1].map(|_| sk.encrypt_at(&values, 0, Some(1.0), &mut rng).unwrap());
     let shared = [0, 1].map(|i| sk.decrypt_shared(&cts[i], &mut rng).unwrap());
     assert!(recover_secret(&params, [(&cts[0], &shared[0]), (&cts[1], &shared[1])]).is_none());
-    let worst = shared[0].iter().zip(&values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    assert!(worst <= 2f64.powi(-8), "a shared result keeps the precision: {worst:e}");
+    let worst = shared[0]
+        .iter()
+        .zip(&values)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f64::max);
+    assert!(
+        worst <= 2f64.powi(-8),
+        "a shared result keeps the precision: {worst:e}"
+    );
 }
 
 #[test]
 fn shared_decryptions_are_counted_and_need_room() {
     let mut rng = ChaCha20Rng::seed_from_u64(4);
-    let params = Params::builder().depth(0).precision_bits(8).sharing(2).insecure_degree(256).build().unwrap();
+    let params = Params::builder()
+        .depth(0)
+        .precision_bits(8)
+        .sharing(2)
+        .insecure_degree(256)
+        .build()
+        .unwrap();
     let sk = SecretKey::generate(&params, &mut rng).unwrap();
     let ct = sk.encrypt_at(&[0.25], 0, Some(1.0), &mut rng).unwrap();
     sk.decrypt_shared(&ct, &mut rng).unwrap();
     sk.decrypt_shared(&ct, &mut rng).unwrap();
-    assert!(matches!(sk.decrypt_shared(&ct, &mut rng), Err(Error::Parameter { what: "sharing", .. })));
-    let params = Params::builder().depth(0).insecure_degree(256).build().unwrap();
+    assert!(matches!(
+        sk.decrypt_shared(&ct, &mut rng),
+        Err(Error::Parameter {
+            what: "sharing",
+            ..
+        })
+    ));
+    let params = Params::builder()
+        .depth(0)
+        .insecure_degree(256)
+        .build()
+        .unwrap();
     let sk = SecretKey::generate(&params, &mut rng).unwrap();
     let ct = sk.encrypt_at(&[0.25], 0, Some(1.0), &mut rng).unwrap();
-    assert!(matches!(sk.decrypt_shared(&ct, &mut rng), Err(Error::Parameter { what: "sharing", .. })));
+    assert!(matches!(
+        sk.decrypt_shared(&ct, &mut rng),
+        Err(Error::Parameter {
+            what: "sharing",
+            ..
+        })
+    ));
 }

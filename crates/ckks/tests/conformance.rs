@@ -8,11 +8,19 @@ use rand_chacha::ChaCha20Rng;
 #[test]
 fn ckks_conforms() {
     let mut rng = ChaCha20Rng::seed_from_u64(11);
-    let params =
-        Params::builder().depth(4).precision_bits(20).integer_bits(12).sharing(64).insecure_degree(64).build().unwrap();
+    let params = Params::builder()
+        .depth(4)
+        .precision_bits(20)
+        .integer_bits(12)
+        .sharing(64)
+        .insecure_degree(64)
+        .build()
+        .unwrap();
     let key = SecretKey::generate(&params, &mut rng).unwrap();
     let other = SecretKey::generate(&params, &mut rng).unwrap();
-    let keys = key.evaluation_keys(&required_keys(params.slots()), &mut rng).unwrap();
+    let keys = key
+        .evaluation_keys(&required_keys(params.slots()), &mut rng)
+        .unwrap();
     let evaluator = Evaluator::new(&params, keys).unwrap();
     Suite {
         evaluator: &evaluator,

@@ -5,18 +5,34 @@ use cipherblas_scheme::security::max_log_qp;
 
 #[test]
 fn every_job_gets_the_smallest_secure_ring() {
-    for level in [SecurityLevel::Classical128, SecurityLevel::Classical192, SecurityLevel::Classical256] {
+    for level in [
+        SecurityLevel::Classical128,
+        SecurityLevel::Classical192,
+        SecurityLevel::Classical256,
+    ] {
         let mut last = 0;
         for depth in [0, 1, 3, 6, 10, 15] {
             for precision in [10, 20, 25, 34] {
-                let params = Params::builder().depth(depth).precision_bits(precision).security(level).build().unwrap();
+                let params = Params::builder()
+                    .depth(depth)
+                    .precision_bits(precision)
+                    .security(level)
+                    .build()
+                    .unwrap();
                 let limit = f64::from(max_log_qp(level, params.degree()).unwrap());
                 assert!(params.log2_qp() <= limit, "{params}");
                 assert_eq!(params.depth(), depth);
                 for smaller in [params.degree() / 2, params.degree() / 4] {
-                    let forced =
-                        Params::builder().depth(depth).precision_bits(precision).security(level).degree(smaller).build();
-                    assert!(matches!(forced, Err(Error::Parameter { .. })), "{smaller} was possible for {params}");
+                    let forced = Params::builder()
+                        .depth(depth)
+                        .precision_bits(precision)
+                        .security(level)
+                        .degree(smaller)
+                        .build();
+                    assert!(
+                        matches!(forced, Err(Error::Parameter { .. })),
+                        "{smaller} was possible for {params}"
+                    );
                 }
                 if precision == 25 {
                     assert!(params.degree() >= last);
@@ -33,7 +49,10 @@ fn jobs_that_do_not_exist_are_refused_with_the_reason() {
     match too_deep {
         Err(Error::Parameter { got, expected, .. }) => {
             assert!(got.contains("depth 60"), "{got}");
-            assert!(expected.contains("1747") || expected.contains("3523"), "{expected}");
+            assert!(
+                expected.contains("1747") || expected.contains("3523"),
+                "{expected}"
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -49,18 +68,35 @@ fn jobs_that_do_not_exist_are_refused_with_the_reason() {
         Params::builder().insecure_degree(8),
         Params::builder().digit_len(0),
     ] {
-        assert!(matches!(bad.clone().build(), Err(Error::Parameter { .. })), "{bad:?}");
+        assert!(
+            matches!(bad.clone().build(), Err(Error::Parameter { .. })),
+            "{bad:?}"
+        );
     }
 }
 
 #[test]
 fn parameters_survive_the_wire_and_say_what_they_are() {
-    let params = Params::builder().depth(4).precision_bits(20).build().unwrap();
+    let params = Params::builder()
+        .depth(4)
+        .precision_bits(20)
+        .build()
+        .unwrap();
     let read = Params::from_bytes(&params.to_bytes()).unwrap();
     assert_eq!(read.id(), params.id());
     assert!(params.to_string().contains("128 bits classical"));
-    let toy = Params::builder().depth(1).insecure_degree(64).build().unwrap();
+    let toy = Params::builder()
+        .depth(1)
+        .insecure_degree(64)
+        .build()
+        .unwrap();
     assert!(toy.to_string().contains("INSECURE"));
-    assert!(matches!(Params::from_bytes(&toy.to_bytes()), Err(Error::Parameter { .. })));
-    assert_eq!(Params::insecure_from_bytes(&toy.to_bytes()).unwrap().id(), toy.id());
+    assert!(matches!(
+        Params::from_bytes(&toy.to_bytes()),
+        Err(Error::Parameter { .. })
+    ));
+    assert_eq!(
+        Params::insecure_from_bytes(&toy.to_bytes()).unwrap().id(),
+        toy.id()
+    );
 }

@@ -11,7 +11,11 @@ use std::sync::Arc;
 
 /// The Galois elements of a key set in `ring`, without the identity.
 pub fn galois_elements(set: &KeySet, ring: &Ring) -> BTreeSet<u64> {
-    let mut elements: BTreeSet<u64> = set.rotations.iter().map(|&s| ring.rotation_element(s)).collect();
+    let mut elements: BTreeSet<u64> = set
+        .rotations
+        .iter()
+        .map(|&s| ring.rotation_element(s))
+        .collect();
     if set.conjugation {
         elements.insert(ring.conjugation_element());
     }
@@ -42,7 +46,12 @@ impl EvaluationKeys {
         let ring = secret.ring().clone();
         let elements = galois_elements(set, &ring);
         let total = elements.len() + usize::from(set.relinearization);
-        let mut keys = Self { ring, id: secret.id(), relinearization: None, galois: BTreeMap::new() };
+        let mut keys = Self {
+            ring,
+            id: secret.id(),
+            relinearization: None,
+            galois: BTreeMap::new(),
+        };
         if set.relinearization {
             keys.relinearization = Some(relinearization_key(secret, rng));
             progress(1, total);
@@ -67,9 +76,10 @@ impl EvaluationKeys {
     /// # Errors
     /// `MissingKey`.
     pub fn relinearization(&self, operation: &'static str) -> Result<&KeySwitchKey> {
-        self.relinearization
-            .as_ref()
-            .ok_or(Error::MissingKey { operation, key: "relinearization key".into() })
+        self.relinearization.as_ref().ok_or(Error::MissingKey {
+            operation,
+            key: "relinearization key".into(),
+        })
     }
     /// The key of Galois element `g`.
     pub fn galois(&self, g: u64) -> Option<&KeySwitchKey> {
@@ -85,6 +95,10 @@ impl EvaluationKeys {
     }
     /// Bytes in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.galois.values().chain(&self.relinearization).map(KeySwitchKey::memory_bytes).sum()
+        self.galois
+            .values()
+            .chain(&self.relinearization)
+            .map(KeySwitchKey::memory_bytes)
+            .sum()
     }
 }

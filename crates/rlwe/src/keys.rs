@@ -56,12 +56,25 @@ impl SecretKey {
                 return Ok(Self::from_coefficients(ring, coefficients, KeyId(id)));
             }
         }
-        Err(crate::ring::from_math("no secret of ordinary norm in 64 draws: the random generator is broken"))
+        Err(crate::ring::from_math(
+            "no secret of ordinary norm in 64 draws: the random generator is broken",
+        ))
     }
 
-    pub(crate) fn from_coefficients(ring: &Arc<Ring>, coefficients: Zeroizing<Vec<i8>>, id: KeyId) -> Self {
-        let s = Poly::<Coeff>::from_small(ring, ring.full_basis(), &coefficients).into_secret().into_ntt();
-        Self { ring: ring.clone(), coefficients, s, id }
+    pub(crate) fn from_coefficients(
+        ring: &Arc<Ring>,
+        coefficients: Zeroizing<Vec<i8>>,
+        id: KeyId,
+    ) -> Self {
+        let s = Poly::<Coeff>::from_small(ring, ring.full_basis(), &coefficients)
+            .into_secret()
+            .into_ntt();
+        Self {
+            ring: ring.clone(),
+            coefficients,
+            s,
+            id,
+        }
     }
 
     /// The ring.
@@ -83,7 +96,9 @@ impl SecretKey {
     pub fn restore(ring: &Arc<Ring>, coefficients: Zeroizing<Vec<i8>>, id: KeyId) -> Result<Self> {
         let n = ring.degree();
         let ordinary = coefficients.len() == n
-            && coefficients.iter().fold(true, |ok, c| ok & (-1..=1).contains(c))
+            && coefficients
+                .iter()
+                .fold(true, |ok, c| ok & (-1..=1).contains(c))
             && embedding_sup(&coefficients)? <= SUP_FACTOR * (2.0 * n as f64 / 3.0).sqrt();
         if !ordinary {
             return Err(cipherblas_scheme::Error::Wire {
@@ -99,14 +114,22 @@ impl SecretKey {
     }
 
     /// A secret-key encryption of zero at `level`: `c1` uniform from a fresh seed, `c0 = e - c1 s`.
-    pub fn encrypt_zero<R: CryptoRng + ?Sized>(&self, level: usize, rng: &mut R) -> EncryptionOfZero {
+    pub fn encrypt_zero<R: CryptoRng + ?Sized>(
+        &self,
+        level: usize,
+        rng: &mut R,
+    ) -> EncryptionOfZero {
         let basis = self.ring.basis(level);
         let seed = Seed::generate(rng);
         let c1 = expand(&self.ring, basis, &seed, 0);
         let mut c0 = small_error(&self.ring, basis, rng).into_ntt();
         let s = &self.s;
         c0.fill_with_pair(&c1, s, |m, c0, a, s| m.mul_sub_assign(c0, a, s));
-        EncryptionOfZero { c0: c0.into_public(), c1, seed: Some(seed) }
+        EncryptionOfZero {
+            c0: c0.into_public(),
+            c1,
+            seed: Some(seed),
+        }
     }
 
     /// The phase `c0 + c1 s + c2 s^2 + ...` over the basis of `parts[0]`, in secret memory.
@@ -129,7 +152,10 @@ impl SecretKey {
     /// `Parameter` if the generator is broken.
     pub fn public_key<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<PublicKey> {
         let ring = &self.ring;
-        let basis = Basis { q: ring.q_len(), p: 1 };
+        let basis = Basis {
+            q: ring.q_len(),
+            p: 1,
+        };
         let seed = Seed::generate(rng);
         let a = expand(ring, basis, &seed, 0);
         let n = ring.degree();
@@ -138,18 +164,29 @@ impl SecretKey {
         for _ in 0..MAX_DRAWS {
             sample::centered_binomial(rng, &mut error);
             if embedding_sup(&error)? <= bound {
-                let mut b = Poly::<Coeff>::from_small(ring, basis, &error).into_secret().into_ntt();
+                let mut b = Poly::<Coeff>::from_small(ring, basis, &error)
+                    .into_secret()
+                    .into_ntt();
                 b.fill_with_pair(&a, &self.s, |m, b, a, s| m.mul_sub_assign(b, a, s));
-                return Ok(PublicKey { b: b.into_public(), a, seed, id: self.id });
+                return Ok(PublicKey {
+                    b: b.into_public(),
+                    a,
+                    seed,
+                    id: self.id,
+                });
             }
         }
-        Err(crate::ring::from_math("no error of ordinary norm in 64 draws: the random generator is broken"))
+        Err(crate::ring::from_math(
+            "no error of ordinary norm in 64 draws: the random generator is broken",
+        ))
     }
 }
 
 impl std::fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SecretKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,17 +215,30 @@ impl PublicKey {
     ///
     /// # Panics
     /// If the message is over another basis.
-    pub fn encrypt<R: CryptoRng + ?Sized>(&self, level: usize, message: &Poly<Coeff>, rng: &mut R) -> EncryptionOfZero {
+    pub fn encrypt<R: CryptoRng + ?Sized>(
+        &self,
+        level: usize,
+        message: &Poly<Coeff>,
+        rng: &mut R,
+    ) -> EncryptionOfZero {
         let ring = self.ring();
         let n = ring.degree();
         let basis = ring.basis(level);
-        assert_eq!(message.basis(), basis, "the message is encoded at the level of the ciphertext");
+        assert_eq!(
+            message.basis(),
+            basis,
+            "the message is encoded at the level of the ciphertext"
+        );
         let wide = Basis { q: basis.q, p: 1 };
         let mut small = Zeroizing::new(vec![0i8; n]);
         sample::ternary(rng, &mut small);
-        let v = Poly::<Coeff>::from_small(ring, wide, &small).into_secret().into_ntt();
+        let v = Poly::<Coeff>::from_small(ring, wide, &small)
+            .into_secret()
+            .into_ntt();
         sample::centered_binomial(rng, &mut small);
-        let mut u1 = Poly::<Coeff>::from_small(ring, wide, &small).into_secret().into_ntt();
+        let mut u1 = Poly::<Coeff>::from_small(ring, wide, &small)
+            .into_secret()
+            .into_ntt();
         u1.fill_with_pair(&v, &self.a, |m, u, v, a| m.mul_add_assign(u, v, a));
         let mut u0 = v;
         u0.zip_with(&self.b, |m, u, b| m.mul_assign(u, b));
@@ -213,7 +263,9 @@ impl PublicKey {
 
 impl std::fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PublicKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("PublicKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -228,7 +280,11 @@ pub(crate) fn expand(ring: &Arc<Ring>, basis: Basis, seed: &Seed, domain: u64) -
 }
 
 /// A fresh error polynomial, in secret memory.
-pub(crate) fn small_error<R: CryptoRng + ?Sized>(ring: &Arc<Ring>, basis: Basis, rng: &mut R) -> Poly<Coeff> {
+pub(crate) fn small_error<R: CryptoRng + ?Sized>(
+    ring: &Arc<Ring>,
+    basis: Basis,
+    rng: &mut R,
+) -> Poly<Coeff> {
     let mut e = Zeroizing::new(vec![0i8; ring.degree()]);
     sample::centered_binomial(rng, &mut e);
     Poly::from_small(ring, basis, &e).into_secret()
@@ -247,5 +303,10 @@ fn embedding_sup(coefficients: &[i8]) -> Result<f64> {
     };
     let (mut re, mut im) = (load(&coefficients[..half]), load(&coefficients[half..]));
     plan.to_slots(&mut re, &mut im);
-    Ok(re.iter().zip(im.iter()).map(|(a, b)| a * a + b * b).fold(0.0, f64::max).sqrt())
+    Ok(re
+        .iter()
+        .zip(im.iter())
+        .map(|(a, b)| a * a + b * b)
+        .fold(0.0, f64::max)
+        .sqrt())
 }

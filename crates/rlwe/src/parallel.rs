@@ -12,9 +12,13 @@ fn worth_it(residues: usize) -> bool {
 /// Calls `f(k, limb)` for each of the limbs of length `n` in `data`.
 pub(crate) fn each_limb(data: &mut [f64], n: usize, f: impl Fn(usize, &mut [f64]) + Sync + Send) {
     if worth_it(data.len()) {
-        data.par_chunks_mut(n).enumerate().for_each(|(k, limb)| f(k, limb));
+        data.par_chunks_mut(n)
+            .enumerate()
+            .for_each(|(k, limb)| f(k, limb));
     } else {
-        data.chunks_mut(n).enumerate().for_each(|(k, limb)| f(k, limb));
+        data.chunks_mut(n)
+            .enumerate()
+            .for_each(|(k, limb)| f(k, limb));
     }
 }
 
@@ -31,15 +35,28 @@ pub(crate) fn each_limb_pair(
             .enumerate()
             .for_each(|(k, (a, b))| f(k, a, b));
     } else {
-        x.chunks_mut(n).zip(y.chunks_mut(n)).enumerate().for_each(|(k, (a, b))| f(k, a, b));
+        x.chunks_mut(n)
+            .zip(y.chunks_mut(n))
+            .enumerate()
+            .for_each(|(k, (a, b))| f(k, a, b));
     }
 }
 
 /// Calls `f(k, item)` for each item, each of which stands for `residues` residues of work.
-pub(crate) fn each_item<T: Send>(items: Vec<T>, residues: usize, f: impl Fn(usize, T) + Sync + Send) {
+pub(crate) fn each_item<T: Send>(
+    items: Vec<T>,
+    residues: usize,
+    f: impl Fn(usize, T) + Sync + Send,
+) {
     if worth_it(items.len() * residues) {
-        items.into_par_iter().enumerate().for_each(|(k, item)| f(k, item));
+        items
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(k, item)| f(k, item));
     } else {
-        items.into_iter().enumerate().for_each(|(k, item)| f(k, item));
+        items
+            .into_iter()
+            .enumerate()
+            .for_each(|(k, item)| f(k, item));
     }
 }

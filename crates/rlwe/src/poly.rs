@@ -47,7 +47,13 @@ impl<R> Poly<R> {
     /// A polynomial whose contents the caller writes in full before reading.
     pub(crate) fn dirty(ring: &Arc<Ring>, basis: Basis) -> Self {
         let data = ring.pool.take(basis.len() * ring.degree());
-        Self { ring: ring.clone(), basis, data, secret: false, representation: PhantomData }
+        Self {
+            ring: ring.clone(),
+            basis,
+            data,
+            secret: false,
+            representation: PhantomData,
+        }
     }
     /// The zero polynomial.
     pub fn zero(ring: &Arc<Ring>, basis: Basis) -> Self {
@@ -96,21 +102,33 @@ impl<R> Poly<R> {
     /// Fills the limbs with `f(kernels, limb index, limb)`.
     pub fn fill_with(&mut self, f: impl Fn(&Kernels, usize, &mut [f64]) + Sync + Send) {
         let (ring, basis) = (self.ring.clone(), self.basis);
-        each_limb(&mut self.data, ring.degree(), |k, limb| f(ring.plan(ring.index(basis, k)).kernels(), k, limb));
+        each_limb(&mut self.data, ring.degree(), |k, limb| {
+            f(ring.plan(ring.index(basis, k)).kernels(), k, limb)
+        });
     }
 
     /// Applies `f` to each limb together with the same limb of `other`, whose basis must contain this one's.
     ///
     /// # Panics
     /// If a limb of `self` has no counterpart in `other`.
-    pub fn zip_with<Q>(&mut self, other: &Poly<Q>, f: impl Fn(&Kernels, &mut [f64], &[f64]) + Sync + Send)
-    where
+    pub fn zip_with<Q>(
+        &mut self,
+        other: &Poly<Q>,
+        f: impl Fn(&Kernels, &mut [f64], &[f64]) + Sync + Send,
+    ) where
         Poly<Q>: Sync,
     {
         let basis = self.basis;
-        assert!(basis.q <= other.basis.q && basis.p <= other.basis.p, "the second basis must contain the first");
+        assert!(
+            basis.q <= other.basis.q && basis.p <= other.basis.p,
+            "the second basis must contain the first"
+        );
         self.fill_with(|kernels, k, limb| {
-            let j = if k < basis.q { k } else { other.basis.q + k - basis.q };
+            let j = if k < basis.q {
+                k
+            } else {
+                other.basis.q + k - basis.q
+            };
             f(kernels, limb, other.limb(j));
         });
     }
@@ -125,7 +143,11 @@ impl<R> Poly<R> {
     {
         let basis = self.basis;
         self.fill_with(|kernels, k, limb| {
-            let j = if k < basis.q { k } else { other.basis.q + k - basis.q };
+            let j = if k < basis.q {
+                k
+            } else {
+                other.basis.q + k - basis.q
+            };
             f(kernels, k, limb, &other.data[other.range(j)]);
         });
     }
@@ -145,7 +167,11 @@ impl<R> Poly<R> {
         let basis = self.basis;
         self.fill_with(|kernels, k, limb| {
             let limb_of = |poly: &Self| {
-                let j = if k < basis.q { k } else { poly.basis.q + k - basis.q };
+                let j = if k < basis.q {
+                    k
+                } else {
+                    poly.basis.q + k - basis.q
+                };
                 poly.range(j)
             };
             f(kernels, limb, &x.data[limb_of(x)], &y.data[limb_of(y)]);
@@ -180,7 +206,10 @@ impl<R> Poly<R> {
     /// # Panics
     /// If there are fewer scalars than limbs.
     pub fn scale_assign(&mut self, scalars: &[f64]) {
-        assert!(scalars.len() >= self.basis.len(), "one scalar for each limb");
+        assert!(
+            scalars.len() >= self.basis.len(),
+            "one scalar for each limb"
+        );
         self.fill_with(|m, k, a| m.scale_assign(a, scalars[k]));
     }
     /// `self += scalars * other`, limb by limb.
@@ -191,11 +220,18 @@ impl<R> Poly<R> {
     where
         R: Sync + Send,
     {
-        assert!(scalars.len() >= self.basis.len(), "one scalar for each limb");
+        assert!(
+            scalars.len() >= self.basis.len(),
+            "one scalar for each limb"
+        );
         let n = self.ring.degree();
         let (ring, basis) = (self.ring.clone(), self.basis);
         each_limb(&mut self.data, n, |k, limb| {
-            ring.plan(ring.index(basis, k)).kernels().scale_add_assign(limb, other.limb(k), scalars[k]);
+            ring.plan(ring.index(basis, k)).kernels().scale_add_assign(
+                limb,
+                other.limb(k),
+                scalars[k],
+            );
         });
     }
     /// The polynomial modulo the first `q` primes of Q only.
@@ -211,7 +247,13 @@ impl<R> Poly<R> {
     }
     fn change<S>(mut self) -> Poly<S> {
         let data = std::mem::replace(&mut self.data, AlignedVec::zeroed(0));
-        Poly { ring: self.ring.clone(), basis: self.basis, data, secret: self.secret, representation: PhantomData }
+        Poly {
+            ring: self.ring.clone(),
+            basis: self.basis,
+            data,
+            secret: self.secret,
+            representation: PhantomData,
+        }
     }
 }
 
@@ -221,7 +263,11 @@ impl Poly<Coeff> {
     /// # Panics
     /// If there are not N coefficients.
     pub fn from_small(ring: &Arc<Ring>, basis: Basis, coefficients: &[i8]) -> Self {
-        assert_eq!(coefficients.len(), ring.degree(), "one coefficient for each power of X");
+        assert_eq!(
+            coefficients.len(),
+            ring.degree(),
+            "one coefficient for each power of X"
+        );
         let mut poly = Self::dirty(ring, basis);
         poly.fill_with(|_, _, limb| {
             for (x, &c) in limb.iter_mut().zip(coefficients) {
@@ -233,7 +279,9 @@ impl Poly<Coeff> {
     /// Transforms every limb.
     pub fn into_ntt(mut self) -> Poly<Ntt> {
         let (ring, basis) = (self.ring.clone(), self.basis);
-        each_limb(&mut self.data, ring.degree(), |k, limb| ring.plan(ring.index(basis, k)).forward(limb));
+        each_limb(&mut self.data, ring.degree(), |k, limb| {
+            ring.plan(ring.index(basis, k)).forward(limb)
+        });
         self.change()
     }
 }
@@ -242,7 +290,9 @@ impl Poly<Ntt> {
     /// Transforms every limb back.
     pub fn into_coeff(mut self) -> Poly<Coeff> {
         let (ring, basis) = (self.ring.clone(), self.basis);
-        each_limb(&mut self.data, ring.degree(), |k, limb| ring.plan(ring.index(basis, k)).inverse(limb));
+        each_limb(&mut self.data, ring.degree(), |k, limb| {
+            ring.plan(ring.index(basis, k)).inverse(limb)
+        });
         self.change()
     }
     /// `self *= other` as polynomials.
@@ -261,10 +311,18 @@ impl Poly<Ntt> {
         Ok(out)
     }
     /// `self += sigma_g(other)`.
-    pub(crate) fn add_automorphism(&mut self, other: &Self, permutation: &cipherblas_math::GaloisPermutation) {
+    pub(crate) fn add_automorphism(
+        &mut self,
+        other: &Self,
+        permutation: &cipherblas_math::GaloisPermutation,
+    ) {
         let (ring, basis) = (self.ring.clone(), self.basis);
         each_limb(&mut self.data, ring.degree(), |k, limb| {
-            permutation.apply_add(limb, other.limb(k), ring.plan(ring.index(basis, k)).kernels());
+            permutation.apply_add(
+                limb,
+                other.limb(k),
+                ring.plan(ring.index(basis, k)).kernels(),
+            );
         });
     }
     /// `sum_k a[k] * b[k]` and `sum_k a[k] * c[k]`, reading each `a[k]` once. All over the same basis or larger ones.
@@ -272,7 +330,10 @@ impl Poly<Ntt> {
     /// # Panics
     /// If the lengths differ or are zero.
     pub fn inner_product_pair(a: &[&Self], b: &[&Self], c: &[&Self]) -> (Self, Self) {
-        assert!(!a.is_empty() && a.len() == b.len() && a.len() == c.len(), "as many factors on each side");
+        assert!(
+            !a.is_empty() && a.len() == b.len() && a.len() == c.len(),
+            "as many factors on each side"
+        );
         let first = a[0];
         let ring = first.ring.clone();
         let mut x = Self::dirty(&ring, first.basis);
@@ -289,7 +350,10 @@ impl Poly<Ntt> {
     /// # Panics
     /// If the lengths differ or are zero.
     pub fn tensor_sum(a: &[(&Self, &Self)], b: &[(&Self, &Self)]) -> (Self, Self, Self) {
-        assert!(!a.is_empty() && a.len() == b.len(), "as many factors on each side");
+        assert!(
+            !a.is_empty() && a.len() == b.len(),
+            "as many factors on each side"
+        );
         let ring = a[0].0.ring.clone();
         let basis = a[0].0.basis;
         Self::triple(&ring, basis, |k, d0, d1, d2| {
@@ -309,7 +373,9 @@ impl Poly<Ntt> {
     pub fn square_tensor(a0: &Self, a1: &Self) -> (Self, Self, Self) {
         let (ring, basis) = (a0.ring.clone(), a0.basis);
         Self::triple(&ring, basis, |k, d0, d1, d2| {
-            ring.plan(ring.index(basis, k)).kernels().square(d0, d1, d2, a0.limb(k), a1.limb(k));
+            ring.plan(ring.index(basis, k))
+                .kernels()
+                .square(d0, d1, d2, a0.limb(k), a1.limb(k));
         })
     }
 
@@ -319,14 +385,27 @@ impl Poly<Ntt> {
         f: impl Fn(usize, &mut [f64], &mut [f64], &mut [f64]) + Sync + Send,
     ) -> (Self, Self, Self) {
         let n = ring.degree();
-        let mut out = (Self::dirty(ring, basis), Self::dirty(ring, basis), Self::dirty(ring, basis));
-        let limbs = out.0.data.chunks_mut(n).zip(out.1.data.chunks_mut(n)).zip(out.2.data.chunks_mut(n)).collect();
+        let mut out = (
+            Self::dirty(ring, basis),
+            Self::dirty(ring, basis),
+            Self::dirty(ring, basis),
+        );
+        let limbs = out
+            .0
+            .data
+            .chunks_mut(n)
+            .zip(out.1.data.chunks_mut(n))
+            .zip(out.2.data.chunks_mut(n))
+            .collect();
         each_item(limbs, n, |k, ((d0, d1), d2)| f(k, d0, d1, d2));
         out
     }
 
     /// Calls `f(k, limbs)` for every limb index with that limb of every polynomial, all over one basis.
-    pub fn each_limb_of_many(polys: Vec<&mut Self>, f: impl Fn(usize, &mut [&mut [f64]]) + Sync + Send) {
+    pub fn each_limb_of_many(
+        polys: Vec<&mut Self>,
+        f: impl Fn(usize, &mut [&mut [f64]]) + Sync + Send,
+    ) {
         let Some(first) = polys.first() else { return };
         let n = first.ring.degree();
         let mut limbs: Vec<Vec<&mut [f64]>> = (0..first.basis.len()).map(|_| Vec::new()).collect();
@@ -358,13 +437,18 @@ impl<R> Drop for Poly<R> {
         if self.secret {
             self.data.zeroize();
         }
-        self.ring.pool.give(std::mem::replace(&mut self.data, AlignedVec::zeroed(0)));
+        self.ring
+            .pool
+            .give(std::mem::replace(&mut self.data, AlignedVec::zeroed(0)));
     }
 }
 
 impl<R> std::fmt::Debug for Poly<R> {
     /// Never a coefficient: the polynomial may be a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Poly").field("degree", &self.ring.degree()).field("basis", &self.basis).finish_non_exhaustive()
+        f.debug_struct("Poly")
+            .field("degree", &self.ring.degree())
+            .field("basis", &self.basis)
+            .finish_non_exhaustive()
     }
 }

@@ -46,7 +46,10 @@ impl Pool {
 
     /// A buffer that returns by itself.
     pub(crate) fn scratch(&self, len: usize) -> Scratch<'_> {
-        Scratch { pool: self, data: self.take(len) }
+        Scratch {
+            pool: self,
+            data: self.take(len),
+        }
     }
 }
 
@@ -70,6 +73,7 @@ impl DerefMut for Scratch<'_> {
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        self.pool.give(std::mem::replace(&mut self.data, AlignedVec::zeroed(0)));
+        self.pool
+            .give(std::mem::replace(&mut self.data, AlignedVec::zeroed(0)));
     }
 }

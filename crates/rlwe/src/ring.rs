@@ -62,13 +62,28 @@ pub struct Ring {
     pub(crate) pool: Pool,
 }
 
-fn parameter(what: &'static str, got: impl ToString, expected: impl ToString, hint: &'static str) -> Error {
-    Error::Parameter { what, got: got.to_string(), expected: expected.to_string(), hint }
+fn parameter(
+    what: &'static str,
+    got: impl ToString,
+    expected: impl ToString,
+    hint: &'static str,
+) -> Error {
+    Error::Parameter {
+        what,
+        got: got.to_string(),
+        expected: expected.to_string(),
+        hint,
+    }
 }
 
 /// Errors of `math` at this border are errors of parameters.
 pub(crate) fn from_math(error: impl std::fmt::Display) -> Error {
-    parameter("ring", error, "distinct NTT-friendly primes below 2^50", "use the parameters' builder")
+    parameter(
+        "ring",
+        error,
+        "distinct NTT-friendly primes below 2^50",
+        "use the parameters' builder",
+    )
 }
 
 impl Ring {
@@ -89,10 +104,20 @@ impl Ring {
     pub fn with_backend(spec: RingSpec, backend: Backend) -> Result<Arc<Self>> {
         let n = spec.degree;
         if !n.is_power_of_two() || !(16..=1 << 17).contains(&n) {
-            return Err(parameter("degree", n, "a power of two from 2^4 to 2^17", "choose the next power of two"));
+            return Err(parameter(
+                "degree",
+                n,
+                "a power of two from 2^4 to 2^17",
+                "choose the next power of two",
+            ));
         }
         if spec.groups.is_empty() || spec.groups.iter().any(Vec::is_empty) {
-            return Err(parameter("groups", "an empty level", "at least one prime in every level", "add primes"));
+            return Err(parameter(
+                "groups",
+                "an empty level",
+                "at least one prime in every level",
+                "add primes",
+            ));
         }
         if spec.special.is_empty() || spec.digit_len == 0 {
             return Err(parameter(
@@ -107,12 +132,26 @@ impl Ring {
         let mut sorted = all.clone();
         sorted.sort_unstable();
         if sorted.windows(2).any(|w| w[0] == w[1]) {
-            return Err(parameter("primes", "a prime twice", "distinct primes", "remove the duplicate"));
+            return Err(parameter(
+                "primes",
+                "a prime twice",
+                "distinct primes",
+                "remove the duplicate",
+            ));
         }
         if all.len() > 255 {
-            return Err(parameter("primes", all.len(), "at most 255 primes", "use larger primes or less depth"));
+            return Err(parameter(
+                "primes",
+                all.len(),
+                "at most 255 primes",
+                "use larger primes or less depth",
+            ));
         }
-        let moduli: Vec<Modulus> = all.iter().map(|&p| Modulus::new(p)).collect::<Result<_, _>>().map_err(from_math)?;
+        let moduli: Vec<Modulus> = all
+            .iter()
+            .map(|&p| Modulus::new(p))
+            .collect::<Result<_, _>>()
+            .map_err(from_math)?;
         let plans: Vec<NttPlan> = moduli
             .iter()
             .map(|&m| NttPlan::with_backend(n, m, backend))
@@ -120,8 +159,10 @@ impl Ring {
             .map_err(from_math)?;
 
         let q_len = q.len();
-        let digits: Vec<Range<usize>> =
-            (0..q_len).step_by(spec.digit_len).map(|s| s..(s + spec.digit_len).min(q_len)).collect();
+        let digits: Vec<Range<usize>> = (0..q_len)
+            .step_by(spec.digit_len)
+            .map(|s| s..(s + spec.digit_len).min(q_len))
+            .collect();
         let log_p = log2_product(&spec.special);
         for d in &digits {
             let log_d = log2_product(&q[d.clone()]);
@@ -129,7 +170,10 @@ impl Ring {
                 return Err(parameter(
                     "special",
                     format!("log2 P = {log_p:.1}"),
-                    format!("at least {:.1}, {DIGIT_MARGIN_BITS} bits above the largest digit", log_d + DIGIT_MARGIN_BITS),
+                    format!(
+                        "at least {:.1}, {DIGIT_MARGIN_BITS} bits above the largest digit",
+                        log_d + DIGIT_MARGIN_BITS
+                    ),
                     "use more special primes or smaller digits",
                 ));
             }
@@ -145,14 +189,26 @@ impl Ring {
             let negative_inverse = moduli[..keep]
                 .iter()
                 .map(|m| {
-                    let product = dropped.iter().fold(1, |acc, &i| m.mul(acc, moduli[i].value() % m.value()));
+                    let product = dropped
+                        .iter()
+                        .fold(1, |acc, &i| m.mul(acc, moduli[i].value() % m.value()));
                     let inverse = m.inv(product).ok_or_else(|| {
-                        parameter("primes", "a repeated factor", "distinct primes", "remove the duplicate")
+                        parameter(
+                            "primes",
+                            "a repeated factor",
+                            "distinct primes",
+                            "remove the duplicate",
+                        )
                     })?;
                     Ok(m.residue(m.neg(inverse)))
                 })
                 .collect::<Result<_>>()?;
-            Ok(Division { dropped, keep, converter, negative_inverse })
+            Ok(Division {
+                dropped,
+                keep,
+                converter,
+                negative_inverse,
+            })
         };
 
         let mut level_limbs = Vec::new();
@@ -164,7 +220,11 @@ impl Ring {
         let everything: Vec<usize> = (0..moduli.len()).collect();
         let digit_converters = digits
             .iter()
-            .map(|d| (1..=d.len()).map(|k| convert(&everything[d.start..d.start + k], &everything)).collect())
+            .map(|d| {
+                (1..=d.len())
+                    .map(|k| convert(&everything[d.start..d.start + k], &everything))
+                    .collect()
+            })
             .collect::<Result<_>>()?;
         let mut mod_down = Vec::new();
         let mut rescale = Vec::new();
@@ -180,12 +240,21 @@ impl Ring {
                 let below = level_limbs[level - 1];
                 let group: Vec<usize> = (below..limbs).collect();
                 rescale.push(Some(division(group.clone(), below)?));
-                mod_down_rescale.push(Some(division(group.into_iter().chain(special.clone()).collect(), below)?));
+                mod_down_rescale.push(Some(division(
+                    group.into_iter().chain(special.clone()).collect(),
+                    below,
+                )?));
             }
         }
         let p_mod_q = moduli[..q_len]
             .iter()
-            .map(|m| m.residue(spec.special.iter().fold(1, |acc, &p| m.mul(acc, p % m.value()))))
+            .map(|m| {
+                m.residue(
+                    spec.special
+                        .iter()
+                        .fold(1, |acc, &p| m.mul(acc, p % m.value())),
+                )
+            })
             .collect();
 
         Ok(Arc::new(Self {
@@ -262,15 +331,25 @@ impl Ring {
     /// # Panics
     /// If `level` exceeds [`Ring::max_level`].
     pub fn basis(&self, level: usize) -> Basis {
-        Basis { q: self.level_limbs[level], p: 0 }
+        Basis {
+            q: self.level_limbs[level],
+            p: 0,
+        }
     }
     /// The basis of all primes.
     pub fn full_basis(&self) -> Basis {
-        Basis { q: self.q_len, p: self.p_len() }
+        Basis {
+            q: self.q_len,
+            p: self.p_len(),
+        }
     }
     /// Index of limb `k` of `basis` among [`Ring::moduli`].
     pub fn index(&self, basis: Basis, k: usize) -> usize {
-        if k < basis.q { k } else { self.q_len + k - basis.q }
+        if k < basis.q {
+            k
+        } else {
+            self.q_len + k - basis.q
+        }
     }
     /// The product of the special primes, as a residue modulo each prime of Q.
     pub fn p_mod_q(&self) -> &[f64] {
@@ -285,7 +364,10 @@ impl Ring {
     }
     /// The digits present among the first `limbs` primes.
     pub(crate) fn digits_at(&self, limbs: usize) -> impl Iterator<Item = Range<usize>> + '_ {
-        self.digits.iter().filter(move |d| d.start < limbs).map(move |d| d.start..d.end.min(limbs))
+        self.digits
+            .iter()
+            .filter(move |d| d.start < limbs)
+            .map(move |d| d.start..d.end.min(limbs))
     }
     pub(crate) fn digit_converter(&self, digit: usize, present: usize) -> &BaseConverter {
         &self.digit_converters[digit][present - 1]
@@ -304,7 +386,9 @@ impl Ring {
     }
     /// The level whose ciphertexts have `limbs` primes.
     pub(crate) fn level_of(&self, limbs: usize) -> usize {
-        self.level_limbs.binary_search(&limbs).expect("limb counts come from a level")
+        self.level_limbs
+            .binary_search(&limbs)
+            .expect("limb counts come from a level")
     }
 
     /// The slot permutation of X -> X^g, computed once.

@@ -12,8 +12,8 @@ use crate::keys::{SecretKey, expand, small_error};
 use crate::parallel::{each_item, each_limb, each_limb_pair};
 use crate::poly::{Basis, Ntt, Poly};
 use crate::ring::{Division, Ring};
-use cipherblas_math::sample::Seed;
 use cipherblas_math::GaloisPermutation;
+use cipherblas_math::sample::Seed;
 use cipherblas_scheme::{Error, Result};
 use rand::CryptoRng;
 use std::sync::Arc;
@@ -28,7 +28,11 @@ pub struct KeySwitchKey {
 
 impl KeySwitchKey {
     /// The key from `source` to `target`, both over all primes.
-    pub(crate) fn generate<R: CryptoRng + ?Sized>(source: &Poly<Ntt>, target: &Poly<Ntt>, rng: &mut R) -> Self {
+    pub(crate) fn generate<R: CryptoRng + ?Sized>(
+        source: &Poly<Ntt>,
+        target: &Poly<Ntt>,
+        rng: &mut R,
+    ) -> Self {
         let ring = source.ring().clone();
         let basis = ring.full_basis();
         let seed = Seed::generate(rng);
@@ -52,23 +56,31 @@ impl KeySwitchKey {
 
     /// From the seed and the first halves, as they come over the wire.
     pub(crate) fn from_parts(ring: &Arc<Ring>, b: Vec<Poly<Ntt>>, seed: Seed) -> Self {
-        let a = (0..b.len()).map(|d| expand(ring, ring.full_basis(), &seed, d as u64)).collect();
+        let a = (0..b.len())
+            .map(|d| expand(ring, ring.full_basis(), &seed, d as u64))
+            .collect();
         Self { b, a, seed }
     }
 
     /// Bytes in memory.
     pub fn memory_bytes(&self) -> usize {
-        self.a.iter().chain(&self.b).map(|p| size_of_val(p.data())).sum()
+        self.a
+            .iter()
+            .chain(&self.b)
+            .map(|p| size_of_val(p.data()))
+            .sum()
     }
 
-    fn limbs<'k>(polys: &'k [Poly<Ntt>], index: usize, digits: usize) -> Vec<&'k [f64]> {
+    fn limbs(polys: &[Poly<Ntt>], index: usize, digits: usize) -> Vec<&[f64]> {
         polys[..digits].iter().map(|p| p.limb(index)).collect()
     }
 }
 
 impl std::fmt::Debug for KeySwitchKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeySwitchKey").field("digits", &self.b.len()).finish_non_exhaustive()
+        f.debug_struct("KeySwitchKey")
+            .field("digits", &self.b.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,11 +117,20 @@ impl<'r> Decomposition<'r> {
             (rest_y, rest_v) = (tail_y, tail_v);
         }
         each_item(parts, ring.spec().digit_len * n, |d, (y, v)| {
-            let from: Vec<&[f64]> = coefficients[digits[d].start * n..digits[d].end * n].chunks(n).collect();
+            let from: Vec<&[f64]> = coefficients[digits[d].start * n..digits[d].end * n]
+                .chunks(n)
+                .collect();
             let mut y: Vec<&mut [f64]> = y.chunks_mut(n).collect();
-            ring.digit_converter(d, digits[d].len()).prepare(&from, &mut y, v);
+            ring.digit_converter(d, digits[d].len())
+                .prepare(&from, &mut y, v);
         });
-        Self { ring, limbs, y, v, digits }
+        Self {
+            ring,
+            limbs,
+            y,
+            v,
+            digits,
+        }
     }
 
     /// Digit `d` modulo prime `index`, transformed, into `out`.
@@ -138,9 +159,16 @@ impl Digits {
     /// each digit and each prime outside it.
     pub fn decompose(c: &Poly<Ntt>) -> Self {
         let ring = c.ring().clone();
-        let basis = Basis { q: c.basis().q, p: ring.p_len() };
+        let basis = Basis {
+            q: c.basis().q,
+            p: ring.p_len(),
+        };
         let decomposition = Decomposition::new(&ring, c);
-        let mut polys: Vec<Poly<Ntt>> = decomposition.digits.iter().map(|_| Poly::dirty(&ring, basis)).collect();
+        let mut polys: Vec<Poly<Ntt>> = decomposition
+            .digits
+            .iter()
+            .map(|_| Poly::dirty(&ring, basis))
+            .collect();
         for (d, poly) in polys.iter_mut().enumerate() {
             poly.fill_with(|_, k, limb| decomposition.lift(c, d, ring.index(basis, k), limb));
         }
@@ -158,8 +186,13 @@ impl Digits {
         each_limb_pair(u0.data_mut(), u1.data_mut(), ring.degree(), |k, u0, u1| {
             let index = ring.index(basis, k);
             let digits: Vec<&[f64]> = self.polys.iter().map(|p| p.limb(k)).collect();
-            let (b, a) = (KeySwitchKey::limbs(&key.b, index, count), KeySwitchKey::limbs(&key.a, index, count));
-            ring.plan(index).kernels().inner_product_pair(u0, u1, &digits, &b, &a);
+            let (b, a) = (
+                KeySwitchKey::limbs(&key.b, index, count),
+                KeySwitchKey::limbs(&key.a, index, count),
+            );
+            ring.plan(index)
+                .kernels()
+                .inner_product_pair(u0, u1, &digits, &b, &a);
         });
         (u0, u1)
     }
@@ -169,7 +202,10 @@ impl Digits {
 pub fn switch_product(c: &Poly<Ntt>, key: &KeySwitchKey) -> (Poly<Ntt>, Poly<Ntt>) {
     let ring = c.ring().clone();
     let n = ring.degree();
-    let basis = Basis { q: c.basis().q, p: ring.p_len() };
+    let basis = Basis {
+        q: c.basis().q,
+        p: ring.p_len(),
+    };
     let decomposition = Decomposition::new(&ring, c);
     debug_assert_eq!(decomposition.limbs, basis.q);
     let count = decomposition.digits.len();
@@ -182,8 +218,13 @@ pub fn switch_product(c: &Poly<Ntt>, key: &KeySwitchKey) -> (Poly<Ntt>, Poly<Ntt
             decomposition.lift(c, d, index, out);
         }
         let digits: Vec<&[f64]> = lifted.chunks(n).collect();
-        let (b, a) = (KeySwitchKey::limbs(&key.b, index, count), KeySwitchKey::limbs(&key.a, index, count));
-        ring.plan(index).kernels().inner_product_pair(u0, u1, &digits, &b, &a);
+        let (b, a) = (
+            KeySwitchKey::limbs(&key.b, index, count),
+            KeySwitchKey::limbs(&key.a, index, count),
+        );
+        ring.plan(index)
+            .kernels()
+            .inner_product_pair(u0, u1, &digits, &b, &a);
     });
     (u0, u1)
 }
@@ -201,7 +242,13 @@ impl Division {
         let mut dropped = ring.pool.scratch(count * n);
         let mut y = ring.pool.scratch(count * n);
         let mut v = ring.pool.scratch(n);
-        let position = |index: usize| if index < ring.q_len() { index } else { x.basis().q + index - ring.q_len() };
+        let position = |index: usize| {
+            if index < ring.q_len() {
+                index
+            } else {
+                x.basis().q + index - ring.q_len()
+            }
+        };
         each_limb(&mut dropped, n, |k, limb| {
             limb.copy_from_slice(x.limb(position(self.dropped[k])));
             ring.plan(self.dropped[k]).inverse(limb);
@@ -228,7 +275,9 @@ impl Division {
 /// Divides by P: `x` over QP at some level, the result over Q at that level. Cost: one inverse transform for each special
 /// prime, one transform for each prime of Q.
 pub fn mod_down(x: &Poly<Ntt>) -> Poly<Ntt> {
-    x.ring().mod_down(x.ring().level_of(x.basis().q)).apply(x, None)
+    x.ring()
+        .mod_down(x.ring().level_of(x.basis().q))
+        .apply(x, None)
 }
 
 /// Divides by the top level group: the result is one level lower.
@@ -237,7 +286,9 @@ pub fn mod_down(x: &Poly<Ntt>) -> Poly<Ntt> {
 /// `Depth` at level 0.
 pub fn rescale(x: &Poly<Ntt>) -> Result<Poly<Ntt>> {
     let ring = x.ring();
-    let division = ring.rescale(ring.level_of(x.basis().q)).ok_or_else(no_level)?;
+    let division = ring
+        .rescale(ring.level_of(x.basis().q))
+        .ok_or_else(no_level)?;
     Ok(division.apply(x, None))
 }
 
@@ -247,12 +298,18 @@ pub fn rescale(x: &Poly<Ntt>) -> Result<Poly<Ntt>> {
 /// `Depth` at level 0.
 pub fn mod_down_rescale(x: &Poly<Ntt>) -> Result<Poly<Ntt>> {
     let ring = x.ring();
-    let division = ring.mod_down_rescale(ring.level_of(x.basis().q)).ok_or_else(no_level)?;
+    let division = ring
+        .mod_down_rescale(ring.level_of(x.basis().q))
+        .ok_or_else(no_level)?;
     Ok(division.apply(x, None))
 }
 
 fn no_level() -> Error {
-    Error::Depth { operation: "rescale", needed: 1, left: 0 }
+    Error::Depth {
+        operation: "rescale",
+        needed: 1,
+        left: 0,
+    }
 }
 
 /// `x += P * c` on the primes of Q, nothing on the special ones (where P is zero).
@@ -267,7 +324,11 @@ pub fn add_lifted(x: &mut Poly<Ntt>, c: &Poly<Ntt>) {
 }
 
 /// `acc += (sigma(u0), sigma(u1))`.
-pub fn add_permuted(acc: &mut (Poly<Ntt>, Poly<Ntt>), u: &(Poly<Ntt>, Poly<Ntt>), permutation: &GaloisPermutation) {
+pub fn add_permuted(
+    acc: &mut (Poly<Ntt>, Poly<Ntt>),
+    u: &(Poly<Ntt>, Poly<Ntt>),
+    permutation: &GaloisPermutation,
+) {
     acc.0.add_automorphism(&u.0, permutation);
     acc.1.add_automorphism(&u.1, permutation);
 }
@@ -284,7 +345,11 @@ pub fn relinearization_key<R: CryptoRng + ?Sized>(secret: &SecretKey, rng: &mut 
 ///
 /// # Errors
 /// `Parameter` if `g` is not a Galois element.
-pub fn galois_key<R: CryptoRng + ?Sized>(secret: &SecretKey, g: u64, rng: &mut R) -> Result<KeySwitchKey> {
+pub fn galois_key<R: CryptoRng + ?Sized>(
+    secret: &SecretKey,
+    g: u64,
+    rng: &mut R,
+) -> Result<KeySwitchKey> {
     let s = secret.poly();
     let target = s.automorphism(secret.ring().inverse_element(g))?;
     Ok(KeySwitchKey::generate(s, &target, rng))

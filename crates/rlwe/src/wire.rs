@@ -31,7 +31,10 @@ pub fn write_poly(writer: &mut Writer, poly: &Poly<Ntt>) {
         .map(|k| {
             let modulus = ring.moduli()[ring.index(poly.basis(), k)];
             let mut part = Writer::with_capacity(ring.degree() * 7);
-            part.residues(modulus.bits(), poly.limb(k).iter().map(|&x| modulus.canonical(x)));
+            part.residues(
+                modulus.bits(),
+                poly.limb(k).iter().map(|&x| modulus.canonical(x)),
+            );
             part.into_bytes()
         })
         .collect();
@@ -50,17 +53,25 @@ pub fn read_poly(reader: &mut Reader<'_>, ring: &Arc<Ring>, basis: Basis) -> Res
         parts.push(reader.raw(Writer::residues_len(bits, n).unwrap_or(usize::MAX))?);
     }
     let mut poly = Poly::dirty(ring, basis);
-    poly.data_mut().par_chunks_mut(n).zip(parts).enumerate().try_for_each(|(k, (limb, bytes))| {
-        let modulus = ring.moduli()[ring.index(basis, k)];
-        let mut part = Reader::new("polynomial", bytes);
-        let mut slots = limb.iter_mut();
-        part.residues_with(modulus.bits(), modulus.value(), n, |x| {
-            if let Some(slot) = slots.next() {
-                // A value out of range is reported after it was seen; what it leaves here is dropped with the error.
-                *slot = if x < modulus.value() { modulus.residue(x) } else { 0.0 };
-            }
-        })
-    })?;
+    poly.data_mut()
+        .par_chunks_mut(n)
+        .zip(parts)
+        .enumerate()
+        .try_for_each(|(k, (limb, bytes))| {
+            let modulus = ring.moduli()[ring.index(basis, k)];
+            let mut part = Reader::new("polynomial", bytes);
+            let mut slots = limb.iter_mut();
+            part.residues_with(modulus.bits(), modulus.value(), n, |x| {
+                if let Some(slot) = slots.next() {
+                    // A value out of range is reported after it was seen; what it leaves here is dropped with the error.
+                    *slot = if x < modulus.value() {
+                        modulus.residue(x)
+                    } else {
+                        0.0
+                    };
+                }
+            })
+        })?;
     Ok(poly)
 }
 
@@ -92,10 +103,18 @@ pub fn write_public_key(writer: &mut Writer, key: &PublicKey) {
 /// # Errors
 /// `Wire`.
 pub fn read_public_key(reader: &mut Reader<'_>, ring: &Arc<Ring>, id: KeyId) -> Result<PublicKey> {
-    let basis = Basis { q: ring.q_len(), p: 1 };
+    let basis = Basis {
+        q: ring.q_len(),
+        p: 1,
+    };
     let seed = read_seed(reader)?;
     let b = read_poly(reader, ring, basis)?;
-    Ok(PublicKey { b, a: expand(ring, basis, &seed, 0), seed, id })
+    Ok(PublicKey {
+        b,
+        a: expand(ring, basis, &seed, 0),
+        seed,
+        id,
+    })
 }
 
 fn write_switch(writer: &mut Writer, key: &KeySwitchKey) {
@@ -105,7 +124,9 @@ fn write_switch(writer: &mut Writer, key: &KeySwitchKey) {
 
 fn read_switch(reader: &mut Reader<'_>, ring: &Arc<Ring>) -> Result<KeySwitchKey> {
     let seed = read_seed(reader)?;
-    let b = (0..ring.digit_count()).map(|_| read_poly(reader, ring, ring.full_basis())).collect::<Result<_>>()?;
+    let b = (0..ring.digit_count())
+        .map(|_| read_poly(reader, ring, ring.full_basis()))
+        .collect::<Result<_>>()?;
     Ok(KeySwitchKey::from_parts(ring, b, seed))
 }
 
@@ -125,21 +146,30 @@ pub fn write_evaluation_keys(writer: &mut Writer, keys: &EvaluationKeys) {
     writer.u8(u8::from(keys.relinearization.is_some()));
     writer.u32(keys.galois.len() as u32);
     keys.galois.keys().for_each(|&g| writer.u32(g as u32));
-    keys.relinearization.iter().chain(keys.galois.values()).for_each(|key| write_switch(writer, key));
+    keys.relinearization
+        .iter()
+        .chain(keys.galois.values())
+        .for_each(|key| write_switch(writer, key));
 }
 
 /// Reads evaluation keys.
 ///
 /// # Errors
 /// `Wire`: bytes missing, elements not odd, below 2N and ascending, residues out of range.
-pub fn read_evaluation_keys(reader: &mut Reader<'_>, ring: &Arc<Ring>, id: KeyId) -> Result<EvaluationKeys> {
+pub fn read_evaluation_keys(
+    reader: &mut Reader<'_>,
+    ring: &Arc<Ring>,
+    id: KeyId,
+) -> Result<EvaluationKeys> {
     let relinearize = match reader.u8()? {
         0 => false,
         1 => true,
         other => return Err(reader.error(format!("flag {other}"), "0 or 1")),
     };
     let count = reader.u32()? as usize;
-    let needed = (count + usize::from(relinearize)).checked_mul(switch_bytes(ring)).and_then(|b| b.checked_add(4 * count));
+    let needed = (count + usize::from(relinearize))
+        .checked_mul(switch_bytes(ring))
+        .and_then(|b| b.checked_add(4 * count));
     if count >= ring.degree() || needed != Some(reader.remaining()) {
         return Err(reader.error(
             format!("{count} Galois keys in {} bytes", reader.remaining()),
@@ -149,15 +179,31 @@ pub fn read_evaluation_keys(reader: &mut Reader<'_>, ring: &Arc<Ring>, id: KeyId
     let mut elements = Vec::with_capacity(count);
     for _ in 0..count {
         let g = u64::from(reader.u32()?);
-        if g % 2 == 0 || g == 1 || g >= 2 * ring.degree() as u64 || elements.last().is_some_and(|&last| g <= last) {
-            return Err(reader.error(format!("Galois element {g}"), "odd elements below 2N, ascending"));
+        if g % 2 == 0
+            || g == 1
+            || g >= 2 * ring.degree() as u64
+            || elements.last().is_some_and(|&last| g <= last)
+        {
+            return Err(reader.error(
+                format!("Galois element {g}"),
+                "odd elements below 2N, ascending",
+            ));
         }
         elements.push(g);
     }
-    let relinearization = if relinearize { Some(read_switch(reader, ring)?) } else { None };
+    let relinearization = if relinearize {
+        Some(read_switch(reader, ring)?)
+    } else {
+        None
+    };
     let mut galois = BTreeMap::new();
     for g in elements {
         galois.insert(g, read_switch(reader, ring)?);
     }
-    Ok(EvaluationKeys { ring: ring.clone(), id, relinearization, galois })
+    Ok(EvaluationKeys {
+        ring: ring.clone(),
+        id,
+        relinearization,
+        galois,
+    })
 }

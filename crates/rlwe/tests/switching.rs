@@ -18,14 +18,25 @@ fn ring(degree: usize, groups: &[usize], bits: u32, digit_len: usize) -> Arc<Rin
     q.truncate(total);
     let special = primes_near((1 << 50) - 1, step, digit_len + 1, &q).unwrap();
     let mut rest = q.into_iter();
-    let groups = groups.iter().map(|&k| rest.by_ref().take(k).collect()).collect();
-    Ring::new(RingSpec { degree, groups, special, digit_len }).unwrap()
+    let groups = groups
+        .iter()
+        .map(|&k| rest.by_ref().take(k).collect())
+        .collect();
+    Ring::new(RingSpec {
+        degree,
+        groups,
+        special,
+        digit_len,
+    })
+    .unwrap()
 }
 
 /// Centred coefficients over the product of the primes of `poly`.
 fn lift(poly: Poly<Coeff>) -> Vec<BigInt> {
     let ring = poly.ring().clone();
-    let primes: Vec<_> = (0..poly.basis().len()).map(|k| ring.moduli()[ring.index(poly.basis(), k)]).collect();
+    let primes: Vec<_> = (0..poly.basis().len())
+        .map(|k| ring.moduli()[ring.index(poly.basis(), k)])
+        .collect();
     let product: BigInt = primes.iter().map(|m| BigInt::from(m.value())).product();
     (0..ring.degree())
         .map(|i| {
@@ -58,7 +69,9 @@ fn uniform(ring: &Arc<Ring>, basis: Basis, rng: &mut ChaCha20Rng) -> Poly<Ntt> {
 }
 
 fn product_of(ring: &Ring, indices: impl Iterator<Item = usize>) -> BigInt {
-    indices.map(|i| BigInt::from(ring.moduli()[i].value())).product()
+    indices
+        .map(|i| BigInt::from(ring.moduli()[i].value()))
+        .product()
 }
 
 fn round_div(x: &BigInt, by: &BigInt) -> BigInt {
@@ -66,7 +79,11 @@ fn round_div(x: &BigInt, by: &BigInt) -> BigInt {
     let twice: BigInt = x * &two + by;
     let by2 = by * two;
     let q = &twice / &by2;
-    if (&twice % &by2) < BigInt::from(0) { q - 1 } else { q }
+    if (&twice % &by2) < BigInt::from(0) {
+        q - 1
+    } else {
+        q
+    }
 }
 
 proptest! {
@@ -159,12 +176,20 @@ fn encryptions_of_zero_are_small_and_fresh() {
         assert_ne!(a.c1.data(), b.c1.data(), "the same randomness twice");
         assert!(a.seed.is_some());
         let largest = |c: &cipherblas_rlwe::EncryptionOfZero| {
-            lift(sk.phase(&[&c.c0, &c.c1]).into_coeff()).into_iter().map(|x| x.magnitude().clone()).max().unwrap()
+            lift(sk.phase(&[&c.c0, &c.c1]).into_coeff())
+                .into_iter()
+                .map(|x| x.magnitude().clone())
+                .max()
+                .unwrap()
         };
         assert!(largest(&a) <= 21u32.into());
         let message = Poly::<Coeff>::zero(&ring, ring.basis(level));
         let c = pk.encrypt(level, &message, &mut rng);
-        assert!(largest(&c) <= (21u32 + 1 + 128 + 1).into(), "{}", largest(&c));
+        assert!(
+            largest(&c) <= (21u32 + 1 + 128 + 1).into(),
+            "{}",
+            largest(&c)
+        );
         assert!(largest(&c) > 0u32.into());
     }
 }
@@ -176,30 +201,47 @@ fn evaluation_keys_survive_the_wire_and_nothing_else_does() {
     let ring = ring(32, &[1, 2], 40, 1);
     let mut rng = ChaCha20Rng::seed_from_u64(6);
     let sk = SecretKey::generate(&ring, &mut rng).unwrap();
-    let set = KeySet { relinearization: true, rotations: [1, -1, 16, 0].into(), conjugation: true };
+    let set = KeySet {
+        relinearization: true,
+        rotations: [1, -1, 16, 0].into(),
+        conjugation: true,
+    };
     let mut seen = Vec::new();
-    let keys = EvaluationKeys::generate(&sk, &set, &mut rng, |done, total| seen.push((done, total))).unwrap();
+    let keys =
+        EvaluationKeys::generate(&sk, &set, &mut rng, |done, total| seen.push((done, total)))
+            .unwrap();
     assert_eq!(keys.len(), 4, "steps 0 and 16 are the identity");
     assert_eq!(seen, [(1, 4), (2, 4), (3, 4), (4, 4)]);
     let mut writer = Writer::new();
     wire::write_evaluation_keys(&mut writer, &keys);
     let bytes = writer.into_bytes();
     assert_eq!(bytes.len(), wire::evaluation_bytes(&ring, &set));
-    let read = wire::read_evaluation_keys(&mut Reader::new("keys", &bytes), &ring, keys.id()).unwrap();
+    let read =
+        wire::read_evaluation_keys(&mut Reader::new("keys", &bytes), &ring, keys.id()).unwrap();
     let c = uniform(&ring, ring.basis(1), &mut rng);
     let same = |a: &KeySwitchKey, b: &KeySwitchKey| {
         let (x, y) = (switch::switch_product(&c, a), switch::switch_product(&c, b));
-        lift(x.0.into_coeff()) == lift(y.0.into_coeff()) && lift(x.1.into_coeff()) == lift(y.1.into_coeff())
+        lift(x.0.into_coeff()) == lift(y.0.into_coeff())
+            && lift(x.1.into_coeff()) == lift(y.1.into_coeff())
     };
-    assert!(same(keys.relinearization("test").unwrap(), read.relinearization("test").unwrap()));
+    assert!(same(
+        keys.relinearization("test").unwrap(),
+        read.relinearization("test").unwrap()
+    ));
     assert!(same(keys.galois(5).unwrap(), read.galois(5).unwrap()));
     for cut in [0, 1, 4, 20, bytes.len() - 1] {
-        assert!(wire::read_evaluation_keys(&mut Reader::new("keys", &bytes[..cut]), &ring, keys.id()).is_err());
+        assert!(
+            wire::read_evaluation_keys(&mut Reader::new("keys", &bytes[..cut]), &ring, keys.id())
+                .is_err()
+        );
     }
     for (position, value) in [(0, 2u8), (1, 200), (5, 6), (4, 255)] {
         let mut altered = bytes.clone();
         altered[position] = value;
-        assert!(wire::read_evaluation_keys(&mut Reader::new("keys", &altered), &ring, keys.id()).is_err());
+        assert!(
+            wire::read_evaluation_keys(&mut Reader::new("keys", &altered), &ring, keys.id())
+                .is_err()
+        );
     }
 }
 

@@ -26,7 +26,13 @@ impl Evaluator {
         };
         f(&mut out.c0, &other.c0);
         f(&mut out.c1, &other.c1);
-        Ok(self.assemble(out.c0, out.c1, level, out.error + other.error, out.magnitude + other.magnitude))
+        Ok(self.assemble(
+            out.c0,
+            out.c1,
+            level,
+            out.error + other.error,
+            out.magnitude + other.magnitude,
+        ))
     }
 
     /// Relinearizes and rescales `(d0, d1, d2)` at `level`; `error` and `magnitude` are those of the product.
@@ -45,8 +51,15 @@ impl Evaluator {
         let c0 = switch::mod_down_rescale(&u0)?;
         let c1 = switch::mod_down_rescale(&u1)?;
         let noise = self.params.noise();
-        let added = noise.key_switch(self.params.ring(), level) / self.params.level_modulus(level) + noise.rounding();
-        Ok(self.assemble(c0, c1, level - 1, error + added / self.params.scale(level - 1), magnitude))
+        let added = noise.key_switch(self.params.ring(), level) / self.params.level_modulus(level)
+            + noise.rounding();
+        Ok(self.assemble(
+            c0,
+            c1,
+            level - 1,
+            error + added / self.params.scale(level - 1),
+            magnitude,
+        ))
     }
 }
 
@@ -99,18 +112,36 @@ impl Mul for Evaluator {
         self.needs("mul", level)?;
         let lower = |cts: &[&Ciphertext]| -> Result<Vec<Option<Ciphertext>>> {
             cts.iter()
-                .map(|ct| if ct.level > level { self.scaled_to("mul", ct, 1.0, level).map(Some) } else { Ok(None) })
+                .map(|ct| {
+                    if ct.level > level {
+                        self.scaled_to("mul", ct, 1.0, level).map(Some)
+                    } else {
+                        Ok(None)
+                    }
+                })
                 .collect()
         };
         let (low_a, low_b) = (lower(a)?, lower(b)?);
-        let a: Vec<&Ciphertext> = a.iter().zip(&low_a).map(|(ct, low)| low.as_ref().unwrap_or(ct)).collect();
-        let b: Vec<&Ciphertext> = b.iter().zip(&low_b).map(|(ct, low)| low.as_ref().unwrap_or(ct)).collect();
+        let a: Vec<&Ciphertext> = a
+            .iter()
+            .zip(&low_a)
+            .map(|(ct, low)| low.as_ref().unwrap_or(ct))
+            .collect();
+        let b: Vec<&Ciphertext> = b
+            .iter()
+            .zip(&low_b)
+            .map(|(ct, low)| low.as_ref().unwrap_or(ct))
+            .collect();
         let d = Poly::tensor_sum(
             &a.iter().map(|ct| (&ct.c0, &ct.c1)).collect::<Vec<_>>(),
             &b.iter().map(|ct| (&ct.c0, &ct.c1)).collect::<Vec<_>>(),
         );
         let error = a.iter().zip(&b).map(|(x, y)| product_error(x, y)).sum();
-        let magnitude = a.iter().zip(&b).map(|(x, y)| x.magnitude * y.magnitude).sum();
+        let magnitude = a
+            .iter()
+            .zip(&b)
+            .map(|(x, y)| x.magnitude * y.magnitude)
+            .sum();
         self.finish_product(d, level, error, magnitude)
     }
 }

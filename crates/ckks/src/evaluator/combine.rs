@@ -10,23 +10,35 @@ impl Combine for Evaluator {
     /// Weights are rounded to a grid so fine that the sum of a row is right to a quarter of the precision asked for, and
     /// no finer: the fewer bits a weight has, the fewer products of digits its residues take. The grid's factor is
     /// multiplied in afterwards, and one rescaling ends it. No transforms but those of the rescaling.
-    fn combine(&self, weights: WeightMatrix<'_, f64>, cts: &[&Ciphertext]) -> Result<Vec<Ciphertext>> {
+    fn combine(
+        &self,
+        weights: WeightMatrix<'_, f64>,
+        cts: &[&Ciphertext],
+    ) -> Result<Vec<Ciphertext>> {
         const OPERATION: &str = "combine";
         self.guard(OPERATION, cts)?;
         if cts.len() != weights.cols() {
             return Err(Error::Shape {
                 operation: OPERATION,
-                got: format!("{} ciphertexts for {} x {} weights", cts.len(), weights.rows(), weights.cols()),
+                got: format!(
+                    "{} ciphertexts for {} x {} weights",
+                    cts.len(),
+                    weights.rows(),
+                    weights.cols()
+                ),
                 expected: format!("{} ciphertexts", weights.cols()),
                 hint: "one ciphertext for each column of the weights",
             });
         }
         for (index, w) in weights.data().iter().enumerate() {
-            if !(w.abs() <= self.params.max_value()) {
+            if w.is_nan() || w.abs() > self.params.max_value() {
                 return Err(Error::Value {
                     index,
                     got: w.to_string(),
-                    expected: format!("a finite number of absolute value at most {}", self.params.max_value()),
+                    expected: format!(
+                        "a finite number of absolute value at most {}",
+                        self.params.max_value()
+                    ),
                     hint: "scale the weights, or raise `integer_bits`",
                 });
             }
@@ -48,8 +60,15 @@ impl Combine for Evaluator {
             // Beyond the exact GEMM: general products with constants, one row at a time.
             return (0..rows)
                 .map(|r| {
-                    let plains = weights.row(r).iter().map(|w| self.prepare(&[*w], level)).collect::<Result<Vec<_>>>()?;
-                    self.mul_prepared(&cts.iter().collect::<Vec<_>>(), &plains.iter().collect::<Vec<_>>())
+                    let plains = weights
+                        .row(r)
+                        .iter()
+                        .map(|w| self.prepare(&[*w], level))
+                        .collect::<Result<Vec<_>>>()?;
+                    self.mul_prepared(
+                        &cts.iter().collect::<Vec<_>>(),
+                        &plains.iter().collect::<Vec<_>>(),
+                    )
                 })
                 .collect();
         }
@@ -60,16 +79,31 @@ impl Combine for Evaluator {
         {
             let (mut first, mut second): (Vec<_>, Vec<_>) = (Vec::new(), Vec::new());
             for (i, poly) in outputs.iter_mut().enumerate() {
-                if i % 2 == 0 { first.push(poly) } else { second.push(poly) }
+                if i % 2 == 0 {
+                    first.push(poly)
+                } else {
+                    second.push(poly)
+                }
             }
             for (half, outs) in [(0, first), (1, second)] {
                 Poly::each_limb_of_many(outs, |k, limbs| {
-                    let inputs: Vec<&[f64]> =
-                        cts.iter().map(|ct| if half == 0 { ct.c0.limb(k) } else { ct.c1.limb(k) }).collect();
+                    let inputs: Vec<&[f64]> = cts
+                        .iter()
+                        .map(|ct| {
+                            if half == 0 {
+                                ct.c0.limb(k)
+                            } else {
+                                ct.c1.limb(k)
+                            }
+                        })
+                        .collect();
                     let kernels = ring.plan(k).kernels();
-                    gemm::combine(kernels, &integers, bits.max(1), rows, cols, &inputs, limbs);
+                    gemm::combine(kernels, &integers, bits.max(1), rows, cols, &inputs, limbs)
+                        .expect("shapes and weights were checked");
                     let factor = ring.moduli()[k].residue_i64(grid as i64);
-                    limbs.iter_mut().for_each(|limb| kernels.scale_assign(limb, factor));
+                    limbs
+                        .iter_mut()
+                        .for_each(|limb| kernels.scale_assign(limb, factor));
                 });
             }
         }
@@ -77,7 +111,9 @@ impl Combine for Evaluator {
         let mut results = Vec::with_capacity(rows);
         for r in 0..rows {
             let pair = outputs.next().zip(outputs.next());
-            let Some(pair) = pair else { unreachable!("two polynomials for each row") };
+            let Some(pair) = pair else {
+                unreachable!("two polynomials for each row")
+            };
             let (mut error, mut magnitude) = (0.0, 0.0);
             for (w, ct) in weights.row(r).iter().zip(&cts) {
                 error += w.abs() * ct.error + 0.5 / fine * (ct.magnitude + ct.error);

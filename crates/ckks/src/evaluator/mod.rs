@@ -30,12 +30,24 @@ pub(crate) fn check_ids(
     params: ParameterId,
     key: Option<KeyId>,
 ) -> Result<()> {
-    let mismatch = |got: String, expected: String| Err(Error::KeyMismatch { operation, got, expected });
+    let mismatch = |got: String, expected: String| {
+        Err(Error::KeyMismatch {
+            operation,
+            got,
+            expected,
+        })
+    };
     if ct.params != params {
-        return mismatch(format!("a ciphertext of parameters {}", ct.params), format!("parameters {params}"));
+        return mismatch(
+            format!("a ciphertext of parameters {}", ct.params),
+            format!("parameters {params}"),
+        );
     }
     match key {
-        Some(key) if key != ct.key => mismatch(format!("a ciphertext under key {}", ct.key), format!("key {key}")),
+        Some(key) if key != ct.key => mismatch(
+            format!("a ciphertext under key {}", ct.key),
+            format!("key {key}"),
+        ),
         _ => Ok(()),
     }
 }
@@ -53,11 +65,19 @@ impl Evaluator {
                 expected: format!("keys made for parameters {}", params.id()),
             });
         }
-        Ok(Self { params: params.clone(), key: keys.id(), keys: Some(keys) })
+        Ok(Self {
+            params: params.clone(),
+            key: keys.id(),
+            keys: Some(keys),
+        })
     }
     /// For sums, plain operands and serialization only.
     pub fn without_keys(params: &Params, key: KeyId) -> Self {
-        Self { params: params.clone(), key, keys: None }
+        Self {
+            params: params.clone(),
+            key,
+            keys: None,
+        }
     }
     /// The parameters.
     pub fn params(&self) -> &Params {
@@ -73,16 +93,42 @@ impl Evaluator {
     }
 
     pub(crate) fn guard(&self, operation: &'static str, cts: &[&Ciphertext]) -> Result<()> {
-        cts.iter().try_for_each(|ct| check_ids(operation, ct, self.params.id(), Some(self.key)))
+        cts.iter()
+            .try_for_each(|ct| check_ids(operation, ct, self.params.id(), Some(self.key)))
     }
     pub(crate) fn keys_for(&self, operation: &'static str) -> Result<&EvaluationKeys> {
-        self.keys.as_deref().ok_or_else(|| Error::MissingKey { operation, key: "evaluation keys".into() })
+        self.keys.as_deref().ok_or_else(|| Error::MissingKey {
+            operation,
+            key: "evaluation keys".into(),
+        })
     }
-    pub(crate) fn assemble(&self, c0: Poly<Ntt>, c1: Poly<Ntt>, level: usize, error: f64, magnitude: f64) -> Ciphertext {
-        Ciphertext { c0, c1, seed: None, level, error, magnitude, params: self.params.id(), key: self.key }
+    pub(crate) fn assemble(
+        &self,
+        c0: Poly<Ntt>,
+        c1: Poly<Ntt>,
+        level: usize,
+        error: f64,
+        magnitude: f64,
+    ) -> Ciphertext {
+        Ciphertext {
+            c0,
+            c1,
+            seed: None,
+            level,
+            error,
+            magnitude,
+            params: self.params.id(),
+            key: self.key,
+        }
     }
     /// Divides by the level's modulus and accounts for the rounding. `error` is that of the product before.
-    pub(crate) fn rescaled(&self, c: (Poly<Ntt>, Poly<Ntt>), level: usize, error: f64, magnitude: f64) -> Result<Ciphertext> {
+    pub(crate) fn rescaled(
+        &self,
+        c: (Poly<Ntt>, Poly<Ntt>),
+        level: usize,
+        error: f64,
+        magnitude: f64,
+    ) -> Result<Ciphertext> {
         let rounding = self.params.noise().rounding() / self.params.scale(level - 1);
         let (c0, c1) = (switch::rescale(&c.0)?, switch::rescale(&c.1)?);
         Ok(self.assemble(c0, c1, level - 1, error + rounding, magnitude))
@@ -93,7 +139,15 @@ impl Evaluator {
         (noise.key_switch(self.params.ring(), level) + noise.rounding()) / self.params.scale(level)
     }
     pub(crate) fn needs(&self, operation: &'static str, level: usize) -> Result<()> {
-        if level == 0 { Err(Error::Depth { operation, needed: 1, left: 0 }) } else { Ok(()) }
+        if level == 0 {
+            Err(Error::Depth {
+                operation,
+                needed: 1,
+                left: 0,
+            })
+        } else {
+            Ok(())
+        }
     }
     /// All at the smallest depth among them.
     pub(crate) fn leveled(&self, cts: &[&Ciphertext]) -> Result<Vec<Ciphertext>> {

@@ -35,13 +35,24 @@ fn magnitude(values: &[f64]) -> f64 {
 
 impl Evaluator {
     /// `ct * value` at `depth`, below the ciphertext's: one rescaling.
-    pub(crate) fn scaled_to(&self, operation: &'static str, ct: &Ciphertext, value: f64, depth: usize) -> Result<Ciphertext> {
+    pub(crate) fn scaled_to(
+        &self,
+        operation: &'static str,
+        ct: &Ciphertext,
+        value: f64,
+        depth: usize,
+    ) -> Result<Ciphertext> {
         if depth >= ct.level {
-            return Err(Error::Depth { operation, needed: depth + 1, left: ct.level });
+            return Err(Error::Depth {
+                operation,
+                needed: depth + 1,
+                left: ct.level,
+            });
         }
         encoder::check(&self.params, operation, &[value], self.params.max_value())?;
         let from = depth + 1;
-        let factor = self.params.scale(depth) * self.params.level_modulus(from) / self.params.scale(ct.level);
+        let factor = self.params.scale(depth) * self.params.level_modulus(from)
+            / self.params.scale(ct.level);
         let residues = encoder::constant(&self.params, value, factor, from)?;
         let limbs = residues.len();
         let (mut c0, mut c1) = (ct.c0.truncated(limbs), ct.c1.truncated(limbs));
@@ -66,7 +77,13 @@ impl AddPlain for Evaluator {
             c0.add_assign(&encoder::encode(&self.params, values, scale, ct.level)?);
         }
         let error = ct.error + self.params.noise().encoding() / scale;
-        Ok(self.assemble(c0, ct.c1.clone(), ct.level, error, ct.magnitude + magnitude(values)))
+        Ok(self.assemble(
+            c0,
+            ct.c1.clone(),
+            ct.level,
+            error,
+            ct.magnitude + magnitude(values),
+        ))
     }
 }
 
@@ -75,7 +92,11 @@ impl MulPlain for Evaluator {
 
     fn prepare(&self, values: &[f64], depth: usize) -> Result<Plaintext> {
         if depth > self.params.depth() {
-            return Err(Error::Depth { operation: "prepare", needed: depth, left: self.params.depth() });
+            return Err(Error::Depth {
+                operation: "prepare",
+                needed: depth,
+                left: self.params.depth(),
+            });
         }
         self.needs("mul_plain", depth)?;
         encoder::check(&self.params, "mul_plain", values, self.params.max_value())?;
@@ -85,7 +106,12 @@ impl MulPlain for Evaluator {
         } else {
             Body::Slots(encoder::encode(&self.params, values, scale, depth)?)
         };
-        Ok(Plaintext { body, level: depth, magnitude: magnitude(values), params: self.params.id() })
+        Ok(Plaintext {
+            body,
+            level: depth,
+            magnitude: magnitude(values),
+            params: self.params.id(),
+        })
     }
 
     fn mul_prepared(&self, cts: &[&Ciphertext], plains: &[&Plaintext]) -> Result<Ciphertext> {
@@ -110,10 +136,14 @@ impl MulPlain for Evaluator {
                 });
             }
             if plain.level != level || ct.level != level {
-                return Err(Error::Depth { operation: OPERATION, needed: plain.level, left: ct.level });
+                return Err(Error::Depth {
+                    operation: OPERATION,
+                    needed: plain.level,
+                    left: ct.level,
+                });
             }
         }
-        let mut slots: (Vec<&Poly<Ntt>>, Vec<&Poly<Ntt>>, Vec<&Poly<Ntt>>) = Default::default();
+        let (mut factors, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
         let mut constants: Vec<(&Ciphertext, &[f64])> = Vec::new();
         let scale = self.params.scale(level);
         let encoding = self.params.noise().encoding() / scale;
@@ -123,19 +153,19 @@ impl MulPlain for Evaluator {
             bound += plain.magnitude * ct.magnitude;
             match &plain.body {
                 Body::Slots(poly) => {
-                    slots.0.push(poly);
-                    slots.1.push(&ct.c0);
-                    slots.2.push(&ct.c1);
+                    factors.push(poly);
+                    first.push(&ct.c0);
+                    second.push(&ct.c1);
                 }
                 Body::Constant(residues) => constants.push((ct, residues)),
             }
         }
         let ring = self.params.ring();
-        let mut sum = if slots.0.is_empty() {
+        let mut sum = if factors.is_empty() {
             let basis = ring.basis(level);
             (Poly::zero(ring, basis), Poly::zero(ring, basis))
         } else {
-            Poly::inner_product_pair(&slots.0, &slots.1, &slots.2)
+            Poly::inner_product_pair(&factors, &first, &second)
         };
         for (ct, residues) in constants {
             sum.0.scale_add_assign(&ct.c0, residues);

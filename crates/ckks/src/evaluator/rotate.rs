@@ -6,22 +6,52 @@ use cipherblas_rlwe::{Digits, KeySwitchKey, Poly, switch};
 use cipherblas_scheme::{Error, Result, Rotate};
 
 impl Evaluator {
-    fn key(&self, operation: &'static str, g: u64, name: impl Fn() -> String) -> Result<&KeySwitchKey> {
-        self.keys_for(operation)?.galois(g).ok_or_else(|| Error::MissingKey { operation, key: name() })
+    fn key(
+        &self,
+        operation: &'static str,
+        g: u64,
+        name: impl Fn() -> String,
+    ) -> Result<&KeySwitchKey> {
+        self.keys_for(operation)?
+            .galois(g)
+            .ok_or_else(|| Error::MissingKey {
+                operation,
+                key: name(),
+            })
     }
     fn rotation(&self, step: i64) -> (u64, String) {
         let reduced = step.rem_euclid(self.params.slots() as i64);
-        (self.params.ring().rotation_element(step), format!("Galois key for rotation by {reduced}"))
+        (
+            self.params.ring().rotation_element(step),
+            format!("Galois key for rotation by {reduced}"),
+        )
     }
     /// Divides a product by P, adds the half that needed no key, permutes.
-    fn finish(&self, ct: &Ciphertext, u: (Poly<cipherblas_rlwe::Ntt>, Poly<cipherblas_rlwe::Ntt>), g: u64) -> Result<Ciphertext> {
+    fn finish(
+        &self,
+        ct: &Ciphertext,
+        u: (Poly<cipherblas_rlwe::Ntt>, Poly<cipherblas_rlwe::Ntt>),
+        g: u64,
+    ) -> Result<Ciphertext> {
         let mut c0 = switch::mod_down(&u.0);
         let c1 = switch::mod_down(&u.1);
         c0.add_assign(&ct.c0);
         let error = ct.error + self.switch_error(ct.level);
-        Ok(self.assemble(c0.automorphism(g)?, c1.automorphism(g)?, ct.level, error, ct.magnitude))
+        Ok(self.assemble(
+            c0.automorphism(g)?,
+            c1.automorphism(g)?,
+            ct.level,
+            error,
+            ct.magnitude,
+        ))
     }
-    fn apply(&self, operation: &'static str, ct: &Ciphertext, g: u64, name: impl Fn() -> String) -> Result<Ciphertext> {
+    fn apply(
+        &self,
+        operation: &'static str,
+        ct: &Ciphertext,
+        g: u64,
+        name: impl Fn() -> String,
+    ) -> Result<Ciphertext> {
         self.guard(operation, &[ct])?;
         if g == 1 {
             return Ok(ct.clone());
@@ -35,7 +65,12 @@ impl Evaluator {
     /// # Errors
     /// `MissingKey`, `KeyMismatch`.
     pub fn conjugate(&self, ct: &Ciphertext) -> Result<Ciphertext> {
-        self.apply("conjugate", ct, self.params.ring().conjugation_element(), || "Galois key for conjugation".into())
+        self.apply(
+            "conjugate",
+            ct,
+            self.params.ring().conjugation_element(),
+            || "Galois key for conjugation".into(),
+        )
     }
 }
 
@@ -81,7 +116,10 @@ impl Rotate for Evaluator {
         let cts = self.leveled(cts)?;
         let level = cts[0].level;
         let ring = self.params.ring();
-        let basis = cipherblas_rlwe::Basis { q: ring.basis(level).q, p: ring.p_len() };
+        let basis = cipherblas_rlwe::Basis {
+            q: ring.basis(level).q,
+            p: ring.p_len(),
+        };
         let mut acc = (Poly::zero(ring, basis), Poly::zero(ring, basis));
         let mut still: Option<(Poly<_>, Poly<_>)> = None;
         let noise = self.params.noise();
@@ -124,6 +162,10 @@ impl Rotate for Evaluator {
 
     fn can_rotate(&self, step: i64) -> bool {
         let (g, _) = self.rotation(step);
-        g == 1 || self.keys.as_ref().is_some_and(|keys| keys.galois(g).is_some())
+        g == 1
+            || self
+                .keys
+                .as_ref()
+                .is_some_and(|keys| keys.galois(g).is_some())
     }
 }
