@@ -24,6 +24,8 @@ mod tracer;
 
 pub use tracer::{TracedCiphertext, TracedPlaintext, Tracer};
 
+use crate::encrypted::{EncryptOptions, EncryptedMatrix};
+use crate::packing::MatrixPacking;
 use cipherblas_scheme::clear::Counts;
 use cipherblas_scheme::{KeySet, Result};
 use std::fmt;
@@ -57,6 +59,76 @@ pub struct Costs {
     pub summed_rotation: f64,
     /// A scalar x ciphertext product in a combination.
     pub combined_product: f64,
+    /// An input ciphertext: encrypting and sending it.
+    pub input: f64,
+}
+
+impl Costs {
+    /// Typical proportions for a lattice scheme, in units of a rotation: for choosing between plans, not for telling times.
+    pub const RELATIVE: Self = Self {
+        addition: 0.01,
+        plain_multiplication: 0.1,
+        multiplication: 0.1,
+        relinearization: 1.2,
+        rotation: 1.0,
+        hoisted_rotation: 0.5,
+        summed_rotation: 0.8,
+        combined_product: 0.01,
+        input: 0.5,
+    };
+}
+
+/// Traces a computation with every natural packing of its `rows` x `cols` matrix, and gives the one with the lowest
+/// estimate among those that `max_depth` affords, with its plan.
+///
+/// The computation is to take the packing of its vectors from the matrix
+/// ([`row_packing`](EncryptedMatrix::row_packing), [`column_packing`](EncryptedMatrix::column_packing)).
+///
+/// ```
+/// use cipherblas_linalg::plan::{Costs, choose};
+/// use cipherblas_linalg::{MatrixPacking, PlainMatrix, Tile};
+///
+/// // Scores of 1000 encrypted rows under ten plain models: combinations of whole columns, without a single key.
+/// let models = PlainMatrix::new(30, 10, vec![0.5; 300])?;
+/// let (packing, plan) = choose(4096, 1, (1000, 30), &Costs::RELATIVE, |_, x| x.matmul_plain(&models).map(drop))?;
+/// assert_eq!(packing, MatrixPacking::Tile(Tile::columns(1000, 30, 4096)?));
+/// assert!(plan.keys().rotations.is_empty());
+/// # Ok::<(), cipherblas_scheme::Error>(())
+/// ```
+///
+/// # Errors
+/// `Shape` for an empty dimension; if no packing will do, what the computation returned for a row-major tile.
+pub fn choose(
+    slots: usize,
+    max_depth: usize,
+    (rows, cols): (usize, usize),
+    costs: &Costs,
+    computation: impl Fn(&Tracer, &EncryptedMatrix<Tracer>) -> Result<()>,
+) -> Result<(MatrixPacking, Plan)> {
+    let mut best: Option<(f64, MatrixPacking, Plan)> = None;
+    let mut refusal = None;
+    for packing in MatrixPacking::candidates(rows, cols, slots)? {
+        let options = EncryptOptions::new().packing(packing);
+        let plan = Plan::trace(slots, max_depth, |t| {
+            computation(t, &t.matrix(rows, cols, &options)?)
+        });
+        match plan {
+            Ok(plan) => {
+                let cost = plan.estimate(costs);
+                if best.as_ref().is_none_or(|(lowest, ..)| cost < *lowest) {
+                    best = Some((cost, packing, plan));
+                }
+            }
+            Err(e) => {
+                refusal.get_or_insert(e);
+            }
+        }
+    }
+    match (best, refusal) {
+        (Some((_, packing, plan)), _) => Ok((packing, plan)),
+        (None, Some(e)) => Err(e),
+        (None, None) => unreachable!("there is at least one candidate"),
+    }
 }
 
 impl Plan {
@@ -109,6 +181,7 @@ impl Plan {
             (c.hoisted_rotations, costs.hoisted_rotation),
             (c.summed_rotations, costs.summed_rotation),
             (c.combined_products, costs.combined_product),
+            (self.inputs as u64, costs.input),
         ]
         .iter()
         .map(|&(n, seconds)| n as f64 * seconds)

@@ -236,7 +236,7 @@ fn diagonal_packing_is_for_matrix_times_vector() {
     expect_shape(d.slice_rows(0..1), "diagonal", "tile");
     expect_shape(d.matmul(&d), "diagonal", "tile");
     expect_shape(d.gram(), "diagonal", "tile");
-    expect_shape(d.row_packing(), "diagonal", "tile");
+    expect_shape(d.row(0), "diagonal", "tile");
     assert_eq!(
         d.matvec(&vector(3)).unwrap().decrypt(&s.key()).unwrap(),
         [1.5; 3]
@@ -249,6 +249,10 @@ fn moves() {
     expect_shape(x.slice_rows(2..2), "2..2", "0..5");
     expect_shape(x.slice_columns(1..4), "1..4", "0..3");
     expect_shape(vector(3).slice(3..4), "3..4", "0..3");
+    expect_shape(x.row(5), "5..6", "0..5");
+    expect_shape(x.column(usize::MAX), "..", "0..3");
+    expect_shape(x.reshape(4, 4), "5 x 3 to 4 x 4", "15 values");
+    expect_shape(x.reshape(0, 4), "0 x 4", "at least one");
     expect_shape(
         EncryptedMatrix::vstack(&[&x, &matrix(5, 2)]),
         "5 x 3 and 5 x 2",

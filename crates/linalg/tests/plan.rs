@@ -1,6 +1,6 @@
 //! A plan lists exactly what a computation uses: every key it lists is needed, none is missing.
 
-use cipherblas_linalg::plan::{Costs, Plan};
+use cipherblas_linalg::plan::{Costs, Plan, Tracer, choose};
 use cipherblas_linalg::{
     Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order, PlainMatrix,
     Tile, VectorPacking,
@@ -170,6 +170,34 @@ fn plain_products_of_the_goals() {
         (c.hoisted_rotations, c.summed_rotations, c.rotations),
         (15, 7, 1)
     );
+}
+
+#[test]
+fn the_cheapest_packing_is_chosen() {
+    let (shape, slots) = ((40, 30), 256);
+    let product = |t: &Tracer, x: &EncryptedMatrix<Tracer>| {
+        let v = t.vector(30, &EncryptOptions::new().packing(x.column_packing()))?;
+        x.matvec(&v).map(drop)
+    };
+    let (packing, plan) = choose(slots, 2, shape, &Costs::RELATIVE, product).unwrap();
+    for other in MatrixPacking::candidates(shape.0, shape.1, slots).unwrap() {
+        let options = EncryptOptions::new().packing(other);
+        let traced = Plan::trace(slots, 2, |t| {
+            product(t, &t.matrix(shape.0, shape.1, &options)?)
+        });
+        let cost = traced.unwrap().estimate(&Costs::RELATIVE);
+        assert!(
+            plan.estimate(&Costs::RELATIVE) <= cost,
+            "{packing:?} and {other:?}"
+        );
+    }
+    // With one level, a row-major tile of several rows will not do.
+    let (packing, plan) = choose(slots, 1, shape, &Costs::RELATIVE, product).unwrap();
+    let tile = Tile::fit(Order::RowMajor, shape.0, shape.1, slots).unwrap();
+    assert_ne!(packing, tile.into());
+    assert_eq!(plan.depth(), 1);
+    let none = choose(slots, 0, shape, &Costs::RELATIVE, product);
+    assert!(matches!(none, Err(Error::Depth { .. })), "{none:?}");
 }
 
 #[test]

@@ -1,5 +1,9 @@
 use super::vector::check_range;
-use super::{EncryptOptions, decrypt_blocks, decrypt_blocks_shared, encrypt_blocks, least_depth};
+use super::{
+    EncryptOptions, EncryptedVector, decrypt_blocks, decrypt_blocks_shared, encrypt_blocks,
+    least_depth,
+};
+use crate::kernel::slots::{Source, gather};
 use crate::kernel::transpose::{Part, rearrange};
 use crate::kernel::{Blocks, elementwise, lower};
 use crate::packing::{MatrixPacking, Order, Tile, VectorPacking};
@@ -203,20 +207,14 @@ impl<S: Scheme> EncryptedMatrix<S> {
         }
     }
 
-    /// The packing of a vector with one value per row, aligned with this matrix.
-    ///
-    /// # Errors
-    /// `Shape` for a diagonal packing.
-    pub fn row_packing(&self) -> Result<VectorPacking> {
-        Ok(self.tile("row packing")?.row_packing())
+    /// The packing of a vector with one value per row, aligned with this matrix: what [`matvec`](Self::matvec) gives.
+    pub fn row_packing(&self) -> VectorPacking {
+        self.packing.row_packing()
     }
 
-    /// The packing of a vector with one value per column, aligned with this matrix.
-    ///
-    /// # Errors
-    /// `Shape` for a diagonal packing.
-    pub fn column_packing(&self) -> Result<VectorPacking> {
-        Ok(self.tile("column packing")?.column_packing())
+    /// The packing of a vector with one value per column, aligned with this matrix: what [`matvec`](Self::matvec) takes.
+    pub fn column_packing(&self) -> VectorPacking {
+        self.packing.column_packing()
     }
 
     /// The transposed matrix: the same ciphertexts, read in the other order. Free.
@@ -517,6 +515,71 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
             } else {
                 (part, r - starts[part], c)
             }
+        })
+    }
+
+    /// The same values, row by row, in another shape with as many; as a tile of the same order. One level, unless whole
+    /// ciphertexts only move.
+    ///
+    /// # Errors
+    /// `Shape` for a different number of values, or diagonal packing; `Depth`, `MissingKey`.
+    pub fn reshape(&self, rows: usize, cols: usize) -> Result<Self> {
+        if check_dims("reshape", rows, cols)? != self.rows * self.cols {
+            return Err(mismatch(
+                "reshape",
+                format!("{} x {} to {rows} x {cols}", self.rows, self.cols),
+                format!("{} values", self.rows * self.cols),
+                "the number of values has to stay",
+            ));
+        }
+        let order = self.tile("reshape")?.order();
+        let tile = Tile::fit(order, rows, cols, self.evaluator.slots())?;
+        self.moved(&[self], tile, rows, cols, |r, c| {
+            let at = r * cols + c;
+            (0, at / self.cols, at % self.cols)
+        })
+    }
+
+    /// One row as a vector in the canonical packing. One level, unless whole ciphertexts only move.
+    ///
+    /// # Errors
+    /// `Shape` for a row that is not there, or diagonal packing; `Depth`, `MissingKey`.
+    pub fn row(&self, row: usize) -> Result<EncryptedVector<S>> {
+        check_range("row", &(row..row.saturating_add(1)), self.rows)?;
+        self.line("row", self.cols, |i| (row, i))
+    }
+
+    /// One column as a vector in the canonical packing. One level, unless whole ciphertexts only move.
+    ///
+    /// # Errors
+    /// `Shape` for a column that is not there, or diagonal packing; `Depth`, `MissingKey`.
+    pub fn column(&self, column: usize) -> Result<EncryptedVector<S>> {
+        check_range("column", &(column..column.saturating_add(1)), self.cols)?;
+        self.line("column", self.rows, |i| (i, column))
+    }
+
+    fn line(
+        &self,
+        operation: &'static str,
+        len: usize,
+        at: impl Fn(usize) -> (usize, usize) + Sync,
+    ) -> Result<EncryptedVector<S>> {
+        let tile = self.tile(operation)?;
+        let packing = VectorPacking::periodic(len, self.evaluator.slots())?;
+        let source = Source {
+            grid: tile.grid(self.rows, self.cols),
+            blocks: &self.blocks,
+        };
+        let blocks = gather(&self.evaluator, &[source], &packing.grid(len), |i, _| {
+            let (r, c) = at(i);
+            let (inner, outer) = tile.inner_outer(r, c);
+            (0, inner, outer)
+        })?;
+        Ok(EncryptedVector {
+            evaluator: self.evaluator.clone(),
+            len,
+            packing,
+            blocks,
         })
     }
 

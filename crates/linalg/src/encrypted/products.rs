@@ -41,12 +41,10 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
             MatrixPacking::Tile(tile) => self.matvec_tile(&tile, vector, None),
             MatrixPacking::Diagonal(diagonal) => {
                 let operation = "diagonal matrix x vector";
-                let packing = VectorPacking::new(1, diagonal.block_cols())?;
-                vector.expect(operation, self.cols, packing)?;
+                vector.expect(operation, self.cols, diagonal.column_packing())?;
                 let blocks =
                     matvec::diagonal(&self.evaluator, &diagonal, &self.blocks, &vector.blocks)?;
-                let packing = VectorPacking::new(1, diagonal.block_rows())?;
-                Ok(self.vector(self.rows, packing, blocks))
+                Ok(self.vector(self.rows, diagonal.row_packing(), blocks))
             }
         }
     }

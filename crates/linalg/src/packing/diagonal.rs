@@ -12,6 +12,7 @@
 //! depth 1. To save rotations, diagonal `k` is stored already rotated by the part of `k` that is a multiple of `baby`
 //! (*giant step*); only the rest (*baby step*) is then rotated on the vector's side.
 
+use super::VectorPacking;
 use crate::kernel::slots::choose_baby;
 use crate::shape::{check_data, check_dims, mismatch, padded};
 use cipherblas_scheme::{Result, Value};
@@ -86,6 +87,14 @@ impl Diagonal {
     /// Slots after which a ciphertext's contents repeat: `max(block_rows, block_cols)`.
     pub fn width(&self) -> usize {
         self.rows.max(self.cols)
+    }
+    /// The packing of a vector with one value per row: what a product gives.
+    pub fn row_packing(&self) -> VectorPacking {
+        VectorPacking::new(1, self.rows).expect("the parts of a packing are powers of two")
+    }
+    /// The packing of a vector with one value per column: what a product takes.
+    pub fn column_packing(&self) -> VectorPacking {
+        VectorPacking::new(1, self.cols).expect("the parts of a packing are powers of two")
     }
     /// Ciphertexts that a `rows` x `cols` matrix takes.
     pub fn blocks(&self, rows: usize, cols: usize) -> usize {

@@ -139,6 +139,32 @@ impl MatrixPacking {
     pub fn blocks(&self, rows: usize, cols: usize) -> usize {
         each!(self, p => p.blocks(rows, cols))
     }
+    /// The packing of a vector with one value per row, aligned with this matrix.
+    pub fn row_packing(&self) -> VectorPacking {
+        each!(self, p => p.row_packing())
+    }
+    /// The packing of a vector with one value per column, aligned with this matrix.
+    pub fn column_packing(&self) -> VectorPacking {
+        each!(self, p => p.column_packing())
+    }
+
+    /// The packings that are natural for a `rows` x `cols` matrix: tiles in both orders, rows, columns, diagonals.
+    /// [`plan::choose`](crate::plan::choose) tries them.
+    ///
+    /// # Errors
+    /// `Shape` for an empty dimension.
+    pub fn candidates(rows: usize, cols: usize, slots: usize) -> Result<Vec<Self>> {
+        let mut all = vec![
+            Tile::fit(Order::RowMajor, rows, cols, slots)?.into(),
+            Tile::fit(Order::ColumnMajor, rows, cols, slots)?.into(),
+            Tile::rows(rows, cols, slots)?.into(),
+            Tile::columns(rows, cols, slots)?.into(),
+            Diagonal::fit(rows, cols, slots)?.into(),
+        ];
+        all.dedup();
+        Ok(all)
+    }
+
     /// One slice of `width()` values per ciphertext, from row-major data.
     ///
     /// # Errors

@@ -269,8 +269,8 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
             let t = naive_transpose(&x, m, n);
             self.check_matrix(&what("transpose"), a.transpose(), (n, m), &t);
 
-            let v = self.vector_in(&by_col, a.column_packing().unwrap());
-            let u = self.vector_in(&by_row, a.row_packing().unwrap());
+            let v = self.vector_in(&by_col, a.column_packing());
+            let u = self.vector_in(&by_row, a.row_packing());
             self.check_vector(&what("matvec"), a.matvec(&v), &axv);
             let scaled: Vec<f64> = axv.iter().map(|x| 0.5 * x).collect();
             self.check_vector(&what("scaled matvec"), a.matvec_scaled(&v, 0.5), &scaled);
@@ -337,6 +337,11 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
                 let what = format!("slice {r0}..{r1}, {c0}..{c1} of {m} x {n} in {tile:?}");
                 self.check_matrix(&what, a.slice(r0..r1, c0..c1), (r1 - r0, c1 - c0), &want);
             }
+            let what = |op: &str| format!("{op} of {m} x {n} in {tile:?}");
+            self.check_matrix(&what("reshape"), a.reshape(n, m), (n, m), &x);
+            self.check_vector(&what("last row"), a.row(m - 1), &x[(m - 1) * n..]);
+            let column: Vec<f64> = (0..m).map(|r| x[r * n + n / 2]).collect();
+            self.check_vector(&what("middle column"), a.column(n / 2), &column);
             let extra = values(5, 2 * n);
             let below = self.matrix(2, n, &extra, self.tiles(2, n)[0]);
             let want: Vec<f64> = x.iter().chain(&extra).chain(&x).copied().collect();
