@@ -86,6 +86,20 @@ impl SecretKey {
         )?))
     }
 
+    /// Standard deviation of the flood on every coefficient of the phase.
+    fn flood_deviation(&self, ct: &Ciphertext) -> f64 {
+        let factor = share::flooding_factor(self.params.sharing_queries());
+        factor * self.scheme().error_bound(ct) * self.params.scale(ct.level)
+    }
+
+    /// Bound on the error of every slot of [`decrypt_shared`](Decrypt::decrypt_shared), but for probability 2^-40.
+    pub fn shared_error_bound(&self, ct: &Ciphertext) -> f64 {
+        let spread =
+            crate::noise::tail(self.params.degree()) * (self.params.degree() as f64).sqrt();
+        self.scheme().error_bound(ct)
+            + spread * (self.flood_deviation(ct) + 0.3) / self.params.scale(ct.level)
+    }
+
     fn check(&self, ct: &Ciphertext) -> Result<()> {
         crate::evaluator::check_ids("decrypt", ct, self.params.id(), Some(self.id()))
     }
@@ -214,8 +228,9 @@ impl Decrypt for SecretKey {
         self.decode(ct, &self.phase(ct))
     }
 
-    /// See [`share`] for the analysis. The error of the result grows to the precision that the parameters were built
-    /// for; without [`sharing`](crate::ParamsBuilder::sharing) there is no room and the call is refused.
+    /// See [`share`] for the analysis, and [`SecretKey::shared_error_bound`] for what is left of the precision. Without
+    /// [`sharing`](crate::ParamsBuilder::sharing) there is no room for the noise and the call is refused, as it is where
+    /// the noise would drown the result.
     fn decrypt_shared<R: CryptoRng + ?Sized>(
         &self,
         ct: &Ciphertext,
@@ -223,6 +238,17 @@ impl Decrypt for SecretKey {
     ) -> Result<Vec<f64>> {
         self.check(ct)?;
         let queries = self.params.sharing_queries();
+        if queries > 0 && self.shared_error_bound(ct) > ct.magnitude {
+            return Err(Error::Parameter {
+                what: "sharing",
+                got: format!(
+                    "an error bound of {:.1e} after flooding",
+                    self.shared_error_bound(ct)
+                ),
+                expected: format!("at most the declared magnitude, {}", ct.magnitude),
+                hint: "ask for more precision, declare smaller magnitudes, or share earlier",
+            });
+        }
         let used = self
             .shared
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {
@@ -237,8 +263,7 @@ impl Decrypt for SecretKey {
             });
         }
         let mut phase = self.phase(ct);
-        let scale = self.params.scale(ct.level);
-        let sigma = share::flooding_factor(queries) * self.scheme().error_bound(ct) * scale;
+        let sigma = self.flood_deviation(ct);
         let ring = self.params.ring();
         let mut flood = zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(ring.degree()));
         sample::gaussian_flood(rng, sigma, &mut flood).map_err(|e| Error::Parameter {
