@@ -11,6 +11,7 @@ With ``--table`` it times everything and prints one JSON list. Errors are answer
 import argparse
 import functools
 import json
+import math
 import random
 import statistics
 import sys
@@ -61,7 +62,7 @@ class CkksSetup:
 
     @property
     def note(self):
-        return f"log QP {self.bits}, {self.levels} levels"
+        return f"log QP {self.bits}, {self.levels} levels, error 2^{math.log2(self.worst):.0f}"
 
     def mul_relin_rescale(self):
         self.evaluator.multiply(self.a, self.b, self.out)
@@ -83,6 +84,14 @@ class CkksSetup:
     def encrypt(self):
         self.encryptor.encrypt(self.plain, self.out)
 
+    def encode_encrypt(self):
+        self.encode()
+        self.encryptor.encrypt(self.scratch, self.out)
+
+    def decrypt_decode(self):
+        self.decrypt()
+        return self.encoder.decode_double(self.scratch)
+
     def decrypt(self):
         self.decryptor.decrypt(self.a, self.scratch)
 
@@ -99,6 +108,7 @@ class CkksSetup:
         worst = max(worst, max(abs(got[i] - self.values[(i + 1) % half]) for i in range(half)))
         if not worst < 1e-4:
             raise RuntimeError(f"SEAL results are off by {worst}")
+        self.worst = worst
 
 
 class NttSetup:
@@ -202,8 +212,9 @@ def measure(op, degree=0, threads=1, seconds=0.2):
         samples = sample_ntt(degree, op == "ntt_inverse", seconds)
         return samples, f"{NTT_PRIME_BITS}-bit primes, per limb"
     if op.startswith("ckks/") and op != "ckks/dot":
-        setup = ckks(degree)
-        return sample(getattr(setup, op.removeprefix("ckks/")), seconds), setup.note
+        setup, name = ckks(degree), op.removeprefix("ckks/")
+        note = f"{name.replace('_', ' and ')}, {setup.note}" if name in ("encode_encrypt", "decrypt_decode") else setup.note
+        return sample(getattr(setup, name), seconds), note
     if op == "ckks/dot":
         x, y = tenseal_dot(threads)
         return sample(lambda: x.dot(y), seconds), "N=2^13, primes 60+40+40+60"
@@ -218,7 +229,7 @@ def operations():
     for degree in NTT_DEGREES:
         yield "ntt", degree
         yield "ntt_inverse", degree
-    for name in ("mul_relin_rescale", "multiply", "rotate", "encode", "decode", "encrypt", "decrypt"):
+    for name in ("mul_relin_rescale", "multiply", "rotate", "encode", "decode", "encrypt", "encode_encrypt", "decrypt", "decrypt_decode"):
         for degree in CKKS_DEGREES:
             yield f"ckks/{name}", degree
     yield "ckks/dot", 2**13

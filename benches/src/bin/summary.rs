@@ -1,0 +1,260 @@
+//! Ours and the peers in one run: a table with ratios, and `summary.json`. `cargo xtask bench` calls it.
+
+use cipherblas_bench::compare::{Comparison, Row, heading};
+use cipherblas_bench::contender::pool;
+use cipherblas_bench::peers::bfv::{self, Bfv};
+use cipherblas_bench::peers::ntt::{self, Direction, Job};
+use cipherblas_bench::peers::seal::{self, Link, Server};
+use cipherblas_bench::{ours, peers};
+use rayon::ThreadPool;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+struct Options {
+    json: PathBuf,
+    seconds: f64,
+    filter: String,
+    python: Result<PathBuf, String>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            json: "target/bench/summary.json".into(),
+            seconds: 1.0,
+            filter: String::new(),
+            python: Err("no interpreter given (--python)".into()),
+        };
+        while let Some(argument) = arguments.next() {
+            let value = arguments
+                .next()
+                .ok_or_else(|| format!("{argument} needs a value"))?;
+            match argument.as_str() {
+                "--json" => options.json = value.into(),
+                "--seconds" => {
+                    options.seconds = value
+                        .parse()
+                        .map_err(|e| format!("--seconds {value}: {e}"))?
+                }
+                "--filter" => options.filter = value,
+                "--python" => options.python = Ok(value.into()),
+                "--no-python" => options.python = Err(value),
+                _ => return Err(format!("unknown option {argument}")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs the comparisons that were asked for, prints their rows as they come, and keeps them.
+struct Summary {
+    options: Options,
+    link: Link,
+    rows: Vec<Row>,
+}
+
+impl Summary {
+    fn wanted(&self, name: &str) -> bool {
+        name.contains(&self.options.filter)
+    }
+
+    fn run(&mut self, comparison: Comparison) {
+        for row in comparison.run(self.options.seconds) {
+            println!("{row}");
+            self.rows.push(row);
+        }
+    }
+
+    fn transforms(&mut self, threads: usize, pool: &Arc<ThreadPool>) -> Result<(), String> {
+        for direction in [Direction::Forward, Direction::Inverse] {
+            let operation = if direction == Direction::Forward {
+                "ntt"
+            } else {
+                "ntt_inverse"
+            };
+            for log in 13..=16 {
+                let (name, degree) = (format!("{operation}/2^{log}"), 1 << log);
+                if !self.wanted(&name) {
+                    continue;
+                }
+                // One transform is work for one thread; more threads share a batch.
+                let limbs = if threads == 1 { 1 } else { 8 * threads };
+                let job: Job = ours::ntt::job(degree, limbs, direction, pool)?;
+                let peers = vec![
+                    ntt::tfhe(&job),
+                    ntt::concrete(&job),
+                    ntt::fhe(&job),
+                    seal::seal(&self.link, operation, degree, threads),
+                ];
+                self.run(Comparison {
+                    name,
+                    threads,
+                    ours: ours::ntt::contender(&job),
+                    peers,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn ring(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
+        use ours::ckks::Operation as Ours;
+        use peers::bfv::Operation as Theirs;
+        let operations = [
+            (
+                "mul_relin_rescale",
+                Ours::MulRelinRescale,
+                "ckks/mul_relin_rescale",
+                Some(Theirs::Multiply),
+                13..=15,
+            ),
+            (
+                "rotate",
+                Ours::Rotate,
+                "ckks/rotate",
+                Some(Theirs::Rotate),
+                13..=15,
+            ),
+            ("encode", Ours::Encode, "ckks/encode", None, 14..=14),
+            ("decode", Ours::Decrypt, "ckks/decode", None, 14..=14),
+            (
+                "encrypt",
+                Ours::Encrypt,
+                "ckks/encode_encrypt",
+                Some(Theirs::Encrypt),
+                14..=14,
+            ),
+            (
+                "decrypt",
+                Ours::Decrypt,
+                "ckks/decrypt_decode",
+                None,
+                14..=14,
+            ),
+        ];
+        for log in 13..=15 {
+            let degree = 1 << log;
+            let mut keys = None;
+            for (operation, mine, seal_operation, bfv_operation, logs) in operations.clone() {
+                let name = format!("ckks/{operation}/2^{log}");
+                if !logs.contains(&log) || !self.wanted(&name) {
+                    continue;
+                }
+                let (setup, bfv) =
+                    keys.get_or_insert_with(|| (ours::ckks::Setup::new(degree), Bfv::new(degree)));
+                let mut peers = vec![seal::seal(&self.link, seal_operation, degree, threads)];
+                peers.extend(bfv_operation.map(|operation| bfv::contender(bfv, operation, pool)));
+                let ours = ours::ckks::contender(setup, mine, pool);
+                self.run(Comparison {
+                    name,
+                    threads,
+                    ours,
+                    peers,
+                });
+            }
+        }
+    }
+
+    fn linear_algebra(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
+        use ours::linalg::Product;
+        type Make = fn() -> Result<Product, String>;
+        let products: [(&str, &str, Make); 3] = [
+            ("ckks/dot/4096", "ckks/dot", || Ok(Product::dot(4096))),
+            (
+                "linalg/vec64_plain_64x64",
+                "linalg/vec64_plain_64x64",
+                || Product::vecmat(64, 64),
+            ),
+            (
+                "linalg/vec256_plain_256x128",
+                "linalg/vec256_plain_256x128",
+                || Product::vecmat(256, 128),
+            ),
+        ];
+        for (name, operation, make) in products {
+            if self.wanted(name) {
+                let ours = ours::linalg::contender(&make(), pool);
+                let peers = vec![seal::tenseal(&self.link, operation, threads)];
+                self.run(Comparison {
+                    name: name.into(),
+                    threads,
+                    ours,
+                    peers,
+                });
+            }
+        }
+    }
+
+    fn write(&self) -> Result<(), String> {
+        let rows: Vec<_> = self.rows.iter().map(Row::to_json).collect();
+        let text = serde_json::to_string_pretty(&rows).map_err(|error| error.to_string())?;
+        let path = &self.options.json;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("{}: {error}", folder.display()))?;
+        }
+        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Goals met, goals missed, operations of ours without a time.
+    fn verdict(&self) -> (usize, usize, usize) {
+        let mut seen = std::collections::BTreeSet::new();
+        let (mut met, mut missed, mut lost) = (0, 0, 0);
+        for row in &self.rows {
+            if seen.insert((&row.name, row.threads)) {
+                match row.verdict().as_str() {
+                    "met" => met += 1,
+                    "" => {}
+                    _ => missed += 1,
+                }
+                lost += usize::from(row.ours_ms.is_none());
+            }
+        }
+        (met, missed, lost)
+    }
+}
+
+fn run() -> Result<bool, String> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/seal.py");
+    let link = match &options.python {
+        Ok(python) => Server::start(python, &script).map(|server| Arc::new(Mutex::new(server))),
+        Err(reason) => Err(reason.clone()),
+    };
+    let mut summary = Summary {
+        options,
+        link,
+        rows: Vec::new(),
+    };
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut numbers = vec![1, all];
+    numbers.dedup();
+    for threads in numbers {
+        let pool = pool(threads)?;
+        println!("\n{}", heading());
+        summary.transforms(threads, &pool)?;
+        summary.ring(threads, &pool);
+        summary.linear_algebra(threads, &pool);
+    }
+    summary.write()?;
+    let (met, missed, lost) = summary.verdict();
+    println!(
+        "\n{} rows in {}",
+        summary.rows.len(),
+        summary.options.json.display()
+    );
+    println!("{met} goals met, {missed} missed, {lost} operations without a time");
+    Ok(lost == 0 && !summary.rows.is_empty())
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("summary: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

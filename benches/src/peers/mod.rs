@@ -1,0 +1,5 @@
+//! The libraries that ours is compared with.
+
+pub mod bfv;
+pub mod ntt;
+pub mod seal;
