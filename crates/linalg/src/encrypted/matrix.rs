@@ -3,7 +3,7 @@ use super::{
     EncryptOptions, EncryptedVector, decrypt_blocks, decrypt_blocks_shared, encrypt_blocks,
     least_depth,
 };
-use crate::kernel::slots::{Source, gather};
+use crate::kernel::slots::{Origin, Source, gather};
 use crate::kernel::transpose::{Part, rearrange};
 use crate::kernel::{Blocks, elementwise, lower};
 use crate::packing::{MatrixPacking, Order, Tile, VectorPacking};
@@ -411,7 +411,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
         if self.packing == tile.into() {
             return Ok(self.clone());
         }
-        self.moved(&[self], tile, self.rows, self.cols, |r, c| (0, r, c))
+        self.moved(&[self], tile, self.rows, self.cols, &|r, c| (0, r, c))
     }
 
     /// The rows in `range`, packed alike. Free if the range begins and ends with a ciphertext, otherwise one level.
@@ -438,7 +438,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
         check_range("slice of rows", &rows, self.rows)?;
         check_range("slice of columns", &cols, self.cols)?;
         let tile = self.tile("slice")?;
-        self.moved(&[self], tile, rows.len(), cols.len(), |r, c| {
+        self.moved(&[self], tile, rows.len(), cols.len(), &|r, c| {
             (0, rows.start + r, cols.start + c)
         })
     }
@@ -507,7 +507,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
         let tile = first
             .tile(operation)?
             .grown(rows, cols, first.evaluator.slots())?;
-        first.moved(parts, tile, rows, cols, |r, c| {
+        first.moved(parts, tile, rows, cols, &|r, c| {
             let at = if side_by_side { c } else { r };
             let part = starts.partition_point(|&s| s <= at) - 1;
             if side_by_side {
@@ -534,7 +534,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
         }
         let order = self.tile("reshape")?.order();
         let tile = Tile::fit(order, rows, cols, self.evaluator.slots())?;
-        self.moved(&[self], tile, rows, cols, |r, c| {
+        self.moved(&[self], tile, rows, cols, &|r, c| {
             let at = r * cols + c;
             (0, at / self.cols, at % self.cols)
         })
@@ -546,7 +546,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
     /// `Shape` for a row that is not there, or diagonal packing; `Depth`, `MissingKey`.
     pub fn row(&self, row: usize) -> Result<EncryptedVector<S>> {
         check_range("row", &(row..row.saturating_add(1)), self.rows)?;
-        self.line("row", self.cols, |i| (row, i))
+        self.line("row", self.cols, &|i| (row, i))
     }
 
     /// One column as a vector in the canonical packing. One level, unless whole ciphertexts only move.
@@ -555,14 +555,14 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
     /// `Shape` for a column that is not there, or diagonal packing; `Depth`, `MissingKey`.
     pub fn column(&self, column: usize) -> Result<EncryptedVector<S>> {
         check_range("column", &(column..column.saturating_add(1)), self.cols)?;
-        self.line("column", self.rows, |i| (i, column))
+        self.line("column", self.rows, &|i| (i, column))
     }
 
     fn line(
         &self,
         operation: &'static str,
         len: usize,
-        at: impl Fn(usize) -> (usize, usize) + Sync,
+        at: &(dyn Fn(usize) -> (usize, usize) + Sync),
     ) -> Result<EncryptedVector<S>> {
         let tile = self.tile(operation)?;
         let packing = VectorPacking::periodic(len, self.evaluator.slots())?;
@@ -570,7 +570,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
             grid: tile.grid(self.rows, self.cols),
             blocks: &self.blocks,
         };
-        let blocks = gather(&self.evaluator, &[source], &packing.grid(len), |i, _| {
+        let blocks = gather(&self.evaluator, &[source], &packing.grid(len), &|i, _| {
             let (r, c) = at(i);
             let (inner, outer) = tile.inner_outer(r, c);
             (0, inner, outer)
@@ -589,7 +589,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
         tile: Tile,
         rows: usize,
         cols: usize,
-        source: impl Fn(usize, usize) -> (usize, usize, usize) + Sync,
+        source: Origin<'_>,
     ) -> Result<Self> {
         let parts = parts
             .iter()

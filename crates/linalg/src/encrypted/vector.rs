@@ -427,7 +427,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedVector<S> {
     /// # Errors
     /// `Shape` for a packing wider than the slots; `Depth`, `MissingKey`.
     pub fn repack(&self, packing: VectorPacking) -> Result<Self> {
-        self.rearrange(&[self], self.len, packing, |i| (0, i))
+        self.rearrange(&[self], self.len, packing, &|i| (0, i))
     }
 
     /// The values in `range`, in the canonical packing. One level, unless whole ciphertexts only move.
@@ -438,7 +438,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedVector<S> {
         check_range("slice", &range, self.len)?;
         let len = range.len();
         let packing = VectorPacking::periodic(len, self.evaluator.slots())?;
-        self.rearrange(&[self], len, packing, |i| (0, range.start + i))
+        self.rearrange(&[self], len, packing, &|i| (0, range.start + i))
     }
 
     /// One vector after another, in the canonical packing. One level, unless whole ciphertexts only move.
@@ -463,7 +463,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedVector<S> {
             .collect();
         let len = parts.iter().map(|p| p.len).sum();
         let packing = VectorPacking::periodic(len, first.evaluator.slots())?;
-        first.rearrange(parts, len, packing, |i| {
+        first.rearrange(parts, len, packing, &|i| {
             let part = starts.partition_point(|&s| s <= i) - 1;
             (part, i - starts[part])
         })
@@ -474,7 +474,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedVector<S> {
         parts: &[&Self],
         len: usize,
         packing: VectorPacking,
-        source: impl Fn(usize) -> (usize, usize) + Sync,
+        source: &(dyn Fn(usize) -> (usize, usize) + Sync),
     ) -> Result<Self> {
         packing.check_slots(self.evaluator.slots())?;
         let sources: Vec<Source<'_, S>> = parts
@@ -485,7 +485,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedVector<S> {
             })
             .collect();
         let to = packing.grid(len);
-        let blocks = gather(&self.evaluator, &sources, &to, |i, _| {
+        let blocks = gather(&self.evaluator, &sources, &to, &|i, _| {
             let (part, i) = source(i);
             (part, i, 0)
         })?;

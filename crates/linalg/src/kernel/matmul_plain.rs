@@ -28,7 +28,7 @@ pub(crate) fn outer_axis<S: Combine + MulPlain + Rotate>(
     let map = cyclic_map(n, stride, ins, outs, weights.cols(), weights.rows());
     let mut columns = each(grid.inner_blocks(), |ib| {
         let inputs: Vec<_> = (0..ins).map(|o| cts[grid.block(ib, o)].clone()).collect();
-        let out = map.apply(ev, &inputs, |o, i, k| {
+        let out = map.apply(ev, &inputs, &|o, i, k| {
             cyclic_values(n, stride, weights, o, i, k / stride as i64)
         })?;
         Ok(out.into_iter())
@@ -61,7 +61,7 @@ pub(crate) fn inner_axis<S: Combine + MulPlain + Rotate>(
     };
     let groups = each(grid.outer_blocks(), |ob| {
         let inputs: Vec<_> = (0..ins).map(|i| cts[grid.block(i, ob)].clone()).collect();
-        map.apply(ev, &inputs, |o, i, k| {
+        map.apply(ev, &inputs, &|o, i, k| {
             let k = k / stride as i64;
             if cyclic {
                 cyclic_values(n, stride, weights, o, i, k)
@@ -242,7 +242,7 @@ impl VectorPlan {
     ) -> Result<Blocks<S>> {
         match self {
             Self::Diagonals { map, .. } => {
-                let out = map.apply(ev, cts, |o, i, k| self.diagonal(w, o, i, k))?;
+                let out = map.apply(ev, cts, &|o, i, k| self.diagonal(w, o, i, k))?;
                 self.folded(ev, out)
             }
             &Self::Spread { repeat, groups } => {
@@ -266,7 +266,7 @@ impl VectorPlan {
         Ok(match self {
             Self::Diagonals { map, .. } => {
                 PreparedWeights::Diagonals(
-                    map.prepare(ev, depth, |o, i, k| self.diagonal(w, o, i, k))?,
+                    map.prepare(ev, depth, &|o, i, k| self.diagonal(w, o, i, k))?,
                 )
             }
             &Self::Spread { repeat, groups } => PreparedWeights::Spread(

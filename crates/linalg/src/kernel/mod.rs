@@ -30,10 +30,15 @@ pub(crate) type Blocks<S> = Vec<Arc<<S as Scheme>::Ciphertext>>;
 
 /// Runs `f` for `0..n`, in parallel where there are threads; results in order.
 pub(crate) fn each<T: Send>(n: usize, f: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    each_of(n, &f)
+}
+
+/// One instance for each type of result, not for each closure: keeps compile times down.
+fn each_of<T: Send>(n: usize, f: &(dyn Fn(usize) -> Result<T> + Sync)) -> Result<Vec<T>> {
     if n == 1 || rayon::current_num_threads() == 1 {
         return (0..n).map(f).collect();
     }
-    (0..n).into_par_iter().map(&f).collect()
+    (0..n).into_par_iter().map(f).collect()
 }
 
 /// As [`each`], for ciphertexts.

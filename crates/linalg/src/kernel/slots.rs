@@ -48,6 +48,12 @@ pub(crate) struct SlotMap {
     outputs: Vec<Vec<Giant>>,
 }
 
+/// `values(output, input, step)`: the plain values of one term, aligned with the output.
+type Values<'a, V> = &'a (dyn Fn(usize, usize, i64) -> Vec<V> + Sync);
+
+/// What [`gather`] asks: array and place there of the element at a place of the result.
+pub(crate) type Origin<'a> = &'a (dyn Fn(usize, usize) -> (usize, usize, usize) + Sync);
+
 /// The terms of an output that share a giant step.
 #[derive(Clone, Debug)]
 pub(crate) struct Giant {
@@ -101,7 +107,7 @@ impl SlotMap {
         depth: usize,
         output: usize,
         giant: &Giant,
-        values: &(impl Fn(usize, usize, i64) -> Vec<S::Value> + Sync),
+        values: Values<'_, S::Value>,
     ) -> Result<Vec<S::Plaintext>> {
         let shift = giant.step.rem_euclid(self.width as i64) as usize;
         giant
@@ -122,11 +128,11 @@ impl SlotMap {
         &self,
         ev: &S,
         cts: &[Arc<S::Ciphertext>],
-        values: impl Fn(usize, usize, i64) -> Vec<S::Value> + Sync,
+        values: Values<'_, S::Value>,
     ) -> Result<Blocks<S>> {
         let (cts, depth) = align(ev, cts)?;
         self.run(ev, &cts, |o, g| {
-            self.encode(ev, depth, o, &self.outputs[o][g], &values)
+            self.encode(ev, depth, o, &self.outputs[o][g], values)
         })
     }
 
@@ -135,7 +141,7 @@ impl SlotMap {
         &self,
         ev: &S,
         depth: usize,
-        values: impl Fn(usize, usize, i64) -> Vec<S::Value> + Sync,
+        values: Values<'_, S::Value>,
     ) -> Result<PreparedMap<S>> {
         let plains = self
             .outputs
@@ -143,7 +149,7 @@ impl SlotMap {
             .enumerate()
             .map(|(o, giants)| {
                 each(giants.len(), |g| {
-                    self.encode(ev, depth, o, &giants[g], &values)
+                    self.encode(ev, depth, o, &giants[g], values)
                 })
             })
             .collect::<Result<_>>()?;
@@ -247,7 +253,7 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
     ev: &S,
     from: &[Source<'_, S>],
     to: &Grid,
-    source: impl Fn(usize, usize) -> (usize, usize, usize) + Sync,
+    source: Origin<'_>,
 ) -> Result<Blocks<S>> {
     // Input number of an array's first block, and the array and block of an input.
     let mut first = Vec::new();
@@ -307,7 +313,7 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
         Vec::new()
     } else {
         let terms: Vec<_> = masked.iter().map(|r| r.terms.clone()).collect();
-        SlotMap::new(cts.len(), &terms, width, 1).apply(ev, &cts, |o, input, step| {
+        SlotMap::new(cts.len(), &terms, width, 1).apply(ev, &cts, &|o, input, step| {
             masked[o].masks[&(input, step)].clone()
         })?
     }

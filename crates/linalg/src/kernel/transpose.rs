@@ -4,7 +4,7 @@
 //! else is a [map of slots](super::slots::gather) with masks, one level.
 
 use super::Blocks;
-use super::slots::{Source, gather};
+use super::slots::{Origin, Source, gather};
 use crate::packing::Tile;
 use cipherblas_scheme::{Add, MulPlain, Result, Rotate, Scheme};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) fn rearrange<S: Add + MulPlain + Rotate>(
     to: &Tile,
     rows: usize,
     cols: usize,
-    source: impl Fn(usize, usize) -> (usize, usize, usize) + Sync,
+    source: Origin<'_>,
 ) -> Result<Blocks<S>> {
     let sources: Vec<Source<'_, S>> = parts
         .iter()
@@ -33,7 +33,7 @@ pub(crate) fn rearrange<S: Add + MulPlain + Rotate>(
             blocks: p.blocks,
         })
         .collect();
-    gather(ev, &sources, &to.grid(rows, cols), |inner, outer| {
+    gather(ev, &sources, &to.grid(rows, cols), &|inner, outer| {
         let (r, c) = to.inner_outer(inner, outer);
         let (part, r, c) = source(r, c);
         let (i, o) = parts[part].tile.inner_outer(r, c);
