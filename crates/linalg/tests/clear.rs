@@ -13,6 +13,7 @@ fn setup(slots: usize) -> Setup<ClearScheme, ClearKey> {
         server,
         key,
         tolerance: 1e-9,
+        bound: 1.0,
     }
 }
 

@@ -9,19 +9,27 @@ use cipherblas_linalg::{
     PlainMatrix, Tile, VectorPacking,
 };
 use cipherblas_scheme::{
-    Add, AddPlain, Combine, Decrypt, Encrypt, Mul, MulPlain, Result, Rotate, Scheme,
+    Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Result, Rotate, Scheme,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-pub trait Full: Scheme<Value = f64> + Add + AddPlain + MulPlain + Mul + Rotate + Combine {}
-impl<S: Scheme<Value = f64> + Add + AddPlain + MulPlain + Mul + Rotate + Combine> Full for S {}
+pub trait Full:
+    Scheme<Value = f64> + Add + AddPlain + MulPlain + Mul + Rotate + Combine + ErrorBound
+{
+}
+impl<S> Full for S where
+    S: Scheme<Value = f64> + Add + AddPlain + MulPlain + Mul + Rotate + Combine + ErrorBound
+{
+}
 
 /// A scheme under test.
 pub struct Setup<S, K> {
     pub server: S,
     pub key: K,
-    /// Largest error allowed for a result computed from values of absolute value at most 1.
+    /// Largest error allowed, whatever bound the scheme gives for itself.
     pub tolerance: f64,
+    /// Declared bound on the values.
+    pub bound: f64,
 }
 
 /// Reproducible values in [-1, 1], none of them zero.
@@ -58,13 +66,18 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
         ChaCha20Rng::seed_from_u64(7)
     }
     pub fn vector(&self, v: &[f64]) -> EncryptedVector<S> {
-        EncryptedVector::encrypt(&self.key, v, &mut self.rng())
-            .unwrap()
-            .bind(&self.server)
-            .unwrap()
+        EncryptedVector::encrypt_with(
+            &self.key,
+            v,
+            &EncryptOptions::new().bound(self.bound),
+            &mut self.rng(),
+        )
+        .unwrap()
+        .bind(&self.server)
+        .unwrap()
     }
     pub fn vector_in(&self, v: &[f64], packing: VectorPacking) -> EncryptedVector<S> {
-        let options = EncryptOptions::new().packing(packing);
+        let options = EncryptOptions::new().packing(packing).bound(self.bound);
         EncryptedVector::encrypt_with(&self.key, v, &options, &mut self.rng())
             .unwrap()
             .bind(&self.server)
@@ -77,7 +90,7 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
         data: &[f64],
         packing: impl Into<MatrixPacking>,
     ) -> EncryptedMatrix<S> {
-        let options = EncryptOptions::new().packing(packing);
+        let options = EncryptOptions::new().packing(packing).bound(self.bound);
         EncryptedMatrix::encrypt_with(&self.key, rows, cols, data, &options, &mut self.rng())
             .unwrap()
             .bind(&self.server)
@@ -107,13 +120,20 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
         got: impl Iterator<Item = &'a S::Ciphertext>,
         want: &[Vec<f64>],
     ) {
-        let got: Vec<Vec<f64>> = got.map(|ct| self.key.decrypt(ct).unwrap()).collect();
+        // The expectation is computed in doubles, too.
+        let rounding = 1e-11;
+        let got: Vec<(f64, Vec<f64>)> = got
+            .map(|ct| {
+                let bound = self.server.error_bound(ct) + rounding;
+                (bound.min(self.tolerance), self.key.decrypt(ct).unwrap())
+            })
+            .collect();
         assert_eq!(got.len(), want.len(), "{what}: number of ciphertexts");
-        for (b, (got, want)) in got.iter().zip(want).enumerate() {
+        for (b, ((allowed, got), want)) in got.iter().zip(want).enumerate() {
             for (s, (g, w)) in got.iter().zip(want.iter().cycle()).enumerate() {
                 assert!(
-                    (g - w).abs() <= self.tolerance,
-                    "{what}: block {b}, slot {s}: got {g}, expected {w}"
+                    (g - w).abs() <= *allowed,
+                    "{what}: block {b}, slot {s}: got {g}, expected {w} up to {allowed}"
                 );
             }
         }
