@@ -5,10 +5,10 @@
 //! # Methods
 //! Inputs are first balanced, `|x| < 2^bx` with `bx = bits(p) - 1`, and weights reduced if that makes them smaller,
 //! `|w| < 2^bw`. All products are exact, and reductions are delayed for `fold` terms. The plan takes the cheapest of:
-//! - [`Method::Direct`]: doubles hold `fold` products while `fold * 2^(bx + bw) + p < 2^53`. One operation a term.
-//! - [`Method::Split`]: inputs in two balanced digits, `x = lower + 2^u upper`, both at most `2^d`:
+//! - *Direct*: doubles hold `fold` products while `fold * 2^(bx + bw) + p < 2^53`. One operation a term.
+//! - *Split*: inputs in two balanced digits, `x = lower + 2^u upper`, both at most `2^d`:
 //!   `fold * 2^(d + bw) + p < 2^53`. Two operations a term.
-//! - [`Method::Compensated`]: upper and rounded-off parts as in [`rns`](crate::rns), whatever the sizes. Four
+//! - *Compensated*: upper and rounded-off parts as in [`rns`](crate::rns), whatever the sizes. Four
 //!   operations a term, two on each pair of ports: the time of two.
 //!
 //! # Blocking
