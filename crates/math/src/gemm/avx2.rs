@@ -1,4 +1,4 @@
-//! Packing and register tiles. A panel is eight coefficients: two vectors.
+//! Packing and register tiles. A panel is two vectors for every column: eight coefficients, or both digits of four.
 
 use super::{Method, Plan};
 use crate::aligned::AlignedVec;
@@ -6,13 +6,14 @@ use crate::modulus::Modulus;
 use crate::rns::avx2::{load, remainder, store};
 use std::arch::x86_64::*;
 
-/// Vectors in a panel.
-const V: usize = 2;
-const PANEL: usize = 4 * V;
-/// Coefficients in a block: every tile of weights that was loaded serves eight panels.
-const BLOCK: usize = 8 * PANEL;
-/// Values of a panel in a block of columns: 16 KB, half of a first-level cache.
-const PANEL_VALUES: usize = 2048;
+/// Values of a panel for one column.
+const WIDTH: usize = 8;
+/// Columns in a block: a panel has 8 KB.
+const DEPTH: usize = 128;
+/// Panels that a tile of weights passes over while both are in the first-level cache.
+const GROUP: usize = 2;
+/// Panels that are packed at a time: 256 KB, half of a second-level cache, and runs of 1 or 2 KB of every input.
+const PANELS: usize = 16 * GROUP;
 
 #[derive(Clone, Copy)]
 struct Prime {
@@ -21,20 +22,27 @@ struct Prime {
 }
 
 impl Prime {
+    #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn reduce(self, x: __m256d) -> __m256d {
         remainder(x, self.p, self.inverse_p)
     }
 }
 
-/// Rows in a register tile, and digits of an input, of a method.
-trait Tile {
+/// Two vectors a row; at most [`MAX_ROWS`] rows.
+type Sums = [[__m256d; 2]; MAX_ROWS];
+const MAX_ROWS: usize = 6;
+
+/// A method in registers.
+trait Tile: Copy {
+    /// Rows in a tile.
     const ROWS: usize;
-    const DIGITS: usize;
-    /// `sum_k w[k][row] x[k]` modulo `p`, lazy.
+    /// Coefficients in a panel.
+    const COEFFICIENTS: usize;
+    /// Sums over the columns, reduced: a residue in every vector of a row, or both digits of one.
     ///
     /// # Safety
-    /// AVX2 and FMA. `x` has `terms * DIGITS` panels, `w` has `terms * ROWS` weights.
+    /// AVX2 and FMA. `x` has `terms * WIDTH` values, `w` has `terms * ROWS` weights.
     unsafe fn sums(
         self,
         prime: Prime,
@@ -44,15 +52,17 @@ trait Tile {
         w: *const f64,
         out: &mut Sums,
     );
-    /// The digits of a balanced residue.
+    /// The two vectors of a panel for one column, from its balanced residues; with four coefficients `high` is unused.
     ///
     /// # Safety
     /// AVX2 and FMA.
-    unsafe fn digits(self, x: __m256d) -> [__m256d; 2];
+    unsafe fn pack(self, low: __m256d, high: __m256d) -> [__m256d; 2];
+    /// The residues of one row of sums; with four coefficients in the first vector.
+    ///
+    /// # Safety
+    /// AVX2 and FMA.
+    unsafe fn finish(self, prime: Prime, sums: [__m256d; 2]) -> [__m256d; 2];
 }
-
-/// Results of a tile: at most eight rows.
-type Sums = [[__m256d; V]; 8];
 
 /// # Safety
 /// AVX2 and FMA; slices as checked by the caller.
@@ -106,7 +116,7 @@ pub(super) fn combine(
 /// # Safety
 /// As [`combine`].
 #[target_feature(enable = "avx2,fma")]
-unsafe fn run<T: Tile + Copy>(
+unsafe fn run<T: Tile>(
     tile: T,
     modulus: Modulus,
     fold: usize,
@@ -121,45 +131,37 @@ unsafe fn run<T: Tile + Copy>(
         p: _mm256_set1_pd(p),
         inverse_p: _mm256_set1_pd(1.0 / p),
     };
-    let depth = PANEL_VALUES / (PANEL * T::DIGITS);
-    let packed_weights = pack_weights::<T>(weights, rows, cols, depth);
+    let packed_weights = pack_weights::<T>(weights, rows, cols);
     let tiles = rows.div_ceil(T::ROWS);
-    let mut packed = AlignedVec::zeroed(BLOCK * T::DIGITS * depth.min(cols));
-    let mut sums: Sums = [[_mm256_setzero_pd(); V]; 8];
-    for start in (0..n).step_by(BLOCK) {
-        let panels = BLOCK.min(n - start).div_ceil(PANEL);
-        for first in (0..cols).step_by(depth) {
-            let terms = depth.min(cols - first);
-            let panel_length = terms * T::DIGITS * PANEL;
-            // SAFETY: `panels * panel_length` values fit: at most BLOCK / PANEL panels of the largest depth.
+    let mut packed = AlignedVec::zeroed(PANELS * WIDTH * DEPTH.min(cols));
+    for start in (0..n).step_by(PANELS * T::COEFFICIENTS) {
+        let panels = PANELS.min((n - start).div_ceil(T::COEFFICIENTS));
+        for first in (0..cols).step_by(DEPTH) {
+            let terms = DEPTH.min(cols - first);
+            let columns = &inputs[first..first + terms];
+            // SAFETY: this function has the features of the kernels.
             unsafe {
                 pack_inputs(
                     tile,
                     prime,
-                    &inputs[first..first + terms],
+                    columns,
                     start,
-                    panels,
-                    &mut packed,
+                    &mut packed[..panels * terms * WIDTH],
                 )
             };
-            let block = &packed_weights[tiles * T::ROWS * first..];
-            for t in 0..tiles {
-                let w = &block[t * T::ROWS * terms..(t + 1) * T::ROWS * terms];
-                for panel in 0..panels {
-                    let x = &packed[panel * panel_length..(panel + 1) * panel_length];
-                    // SAFETY: `x` and `w` hold `terms` terms, by their lengths.
-                    unsafe { tile.sums(prime, fold, terms, x.as_ptr(), w.as_ptr(), &mut sums) };
-                    let rows = &mut outputs[t * T::ROWS..];
-                    for (out, sums) in rows.iter_mut().zip(&sums[..T::ROWS]) {
-                        for (v, &sum) in sums.iter().enumerate() {
-                            let at = start + panel * PANEL + 4 * v;
-                            let sum = if first == 0 {
-                                sum
-                            } else {
-                                prime.reduce(_mm256_add_pd(sum, load(out, at)))
-                            };
-                            store(out, at, sum);
-                        }
+            let block = &packed_weights[tiles * T::ROWS * first..][..tiles * T::ROWS * terms];
+            for (g, group) in packed[..panels * terms * WIDTH]
+                .chunks(GROUP * terms * WIDTH)
+                .enumerate()
+            {
+                for (w, outs) in block
+                    .chunks_exact(T::ROWS * terms)
+                    .zip(outputs.chunks_mut(T::ROWS))
+                {
+                    for (i, x) in group.chunks_exact(terms * WIDTH).enumerate() {
+                        let at = start + (g * GROUP + i) * T::COEFFICIENTS;
+                        // SAFETY: as above; `x` and `w` hold `terms` terms by their lengths.
+                        unsafe { update(tile, prime, fold, x, w, outs, at, first == 0) };
                     }
                 }
             }
@@ -167,13 +169,60 @@ unsafe fn run<T: Tile + Copy>(
     }
 }
 
-/// Blocks of `depth` columns; in each, tiles of rows; in each, column after column. Missing rows are zero.
-fn pack_weights<T: Tile>(weights: &[f64], rows: usize, cols: usize, depth: usize) -> AlignedVec {
+/// One tile of weights times one panel, into (or, but for the first block, added to) the outputs.
+///
+/// # Safety
+/// AVX2 and FMA; `x` and `w` hold the same number of terms.
+#[expect(clippy::too_many_arguments)]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn update<T: Tile>(
+    tile: T,
+    prime: Prime,
+    fold: usize,
+    x: &[f64],
+    w: &[f64],
+    outs: &mut [&mut [f64]],
+    at: usize,
+    first: bool,
+) {
+    for out in outs.iter() {
+        _mm_prefetch::<_MM_HINT_T0>(out.as_ptr().wrapping_add(at).cast());
+    }
+    let mut sums: Sums = [[_mm256_setzero_pd(); 2]; MAX_ROWS];
+    // SAFETY: the caller's condition.
+    unsafe {
+        tile.sums(
+            prime,
+            fold,
+            x.len() / WIDTH,
+            x.as_ptr(),
+            w.as_ptr(),
+            &mut sums,
+        )
+    };
+    for (out, sums) in outs.iter_mut().zip(&sums[..T::ROWS]) {
+        // SAFETY: the caller's condition.
+        let residues = unsafe { tile.finish(prime, *sums) };
+        for (v, &residue) in residues[..T::COEFFICIENTS / 4].iter().enumerate() {
+            let at = at + 4 * v;
+            let sum = if first {
+                residue
+            } else {
+                prime.reduce(_mm256_add_pd(residue, load(out, at)))
+            };
+            store(out, at, sum);
+        }
+    }
+}
+
+/// Blocks of columns; in each, tiles of rows; in each, column after column. Missing rows are zero.
+fn pack_weights<T: Tile>(weights: &[f64], rows: usize, cols: usize) -> AlignedVec {
     let tiles = rows.div_ceil(T::ROWS);
     let mut packed = AlignedVec::zeroed(tiles * T::ROWS * cols);
     let mut rest = &mut packed[..];
-    for first in (0..cols).step_by(depth) {
-        let terms = depth.min(cols - first);
+    for first in (0..cols).step_by(DEPTH) {
+        let terms = DEPTH.min(cols - first);
         for t in 0..tiles {
             let (tile, tail) = rest.split_at_mut(T::ROWS * terms);
             rest = tail;
@@ -187,41 +236,83 @@ fn pack_weights<T: Tile>(weights: &[f64], rows: usize, cols: usize, depth: usize
     packed
 }
 
-/// Panels of balanced digits: panel, column, digit, coefficient. Coefficients past the end are zero.
+/// Panels of balanced inputs: panel, column, the two vectors. Coefficients past the end are zero.
 ///
 /// # Safety
 /// AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn pack_inputs<T: Tile + Copy>(
+unsafe fn pack_inputs<T: Tile>(
     tile: T,
     prime: Prime,
     inputs: &[&[f64]],
     start: usize,
-    panels: usize,
     packed: &mut [f64],
 ) {
-    let column = T::DIGITS * PANEL;
     for (k, input) in inputs.iter().enumerate() {
-        for panel in 0..panels {
-            let at = (panel * inputs.len() + k) * column;
-            for v in 0..V {
-                let x = prime.reduce(load(input, start + panel * PANEL + 4 * v));
-                // SAFETY: the caller's condition.
-                let digits = unsafe { tile.digits(x) };
-                for (d, &digit) in digits[..T::DIGITS].iter().enumerate() {
-                    store(packed, at + d * PANEL + 4 * v, digit);
+        let next = inputs.get(k + 1).unwrap_or(input).as_ptr();
+        for (panel, packed) in packed.chunks_exact_mut(inputs.len() * WIDTH).enumerate() {
+            let at = start + panel * T::COEFFICIENTS;
+            _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(at).cast());
+            let low = prime.reduce(load(input, at));
+            let high = if T::COEFFICIENTS == WIDTH {
+                prime.reduce(load(input, at + 4))
+            } else {
+                low
+            };
+            // SAFETY: the caller's condition.
+            let vectors = unsafe { tile.pack(low, high) };
+            store(packed, k * WIDTH, vectors[0]);
+            store(packed, k * WIDTH + 4, vectors[1]);
+        }
+    }
+}
+
+/// Products summed in doubles, `fold` at a time.
+///
+/// # Safety
+/// AVX2 and FMA; `x` has `terms * WIDTH` values, `w` has `6 * terms`.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn plain_sums(
+    prime: Prime,
+    fold: usize,
+    terms: usize,
+    x: *const f64,
+    w: *const f64,
+    out: &mut Sums,
+) {
+    let mut sums: Sums = [[_mm256_setzero_pd(); 2]; MAX_ROWS];
+    let mut start = 0;
+    while start < terms {
+        let end = terms.min(start.saturating_add(fold));
+        for k in start..end {
+            // SAFETY: `k < terms`.
+            unsafe {
+                let (x, w) = (x.add(k * WIDTH), w.add(k * MAX_ROWS));
+                let (x0, x1) = (_mm256_loadu_pd(x), _mm256_loadu_pd(x.add(4)));
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let w = _mm256_broadcast_sd(&*w.add(row));
+                    *sums = [
+                        _mm256_fmadd_pd(x0, w, sums[0]),
+                        _mm256_fmadd_pd(x1, w, sums[1]),
+                    ];
                 }
             }
         }
+        for sums in &mut sums {
+            *sums = [prime.reduce(sums[0]), prime.reduce(sums[1])];
+        }
+        start = end;
     }
+    *out = sums;
 }
 
 #[derive(Clone, Copy)]
 struct Direct;
 
 impl Tile for Direct {
-    const ROWS: usize = 6;
-    const DIGITS: usize = 1;
+    const ROWS: usize = MAX_ROWS;
+    const COEFFICIENTS: usize = 8;
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -234,35 +325,20 @@ impl Tile for Direct {
         w: *const f64,
         out: &mut Sums,
     ) {
-        let mut sums = [[_mm256_setzero_pd(); V]; Self::ROWS];
-        let mut start = 0;
-        while start < terms {
-            let end = terms.min(start.saturating_add(fold));
-            for k in start..end {
-                // SAFETY: `k < terms`.
-                let (x, w) = unsafe { (load_panel(x.add(k * PANEL)), w.add(k * Self::ROWS)) };
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    // SAFETY: `row < ROWS`.
-                    let w = unsafe { _mm256_broadcast_sd(&*w.add(row)) };
-                    for (sum, x) in sums.iter_mut().zip(x) {
-                        *sum = _mm256_fmadd_pd(x, w, *sum);
-                    }
-                }
-            }
-            for sums in &mut sums {
-                for sum in sums {
-                    *sum = prime.reduce(*sum);
-                }
-            }
-            start = end;
-        }
-        out[..Self::ROWS].copy_from_slice(&sums);
+        // SAFETY: the caller's condition.
+        unsafe { plain_sums(prime, fold, terms, x, w, out) }
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn digits(self, x: __m256d) -> [__m256d; 2] {
-        [x, x]
+    unsafe fn pack(self, low: __m256d, high: __m256d) -> [__m256d; 2] {
+        [low, high]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn finish(self, _: Prime, sums: [__m256d; 2]) -> [__m256d; 2] {
+        sums
     }
 }
 
@@ -272,8 +348,8 @@ struct Split {
 }
 
 impl Tile for Split {
-    const ROWS: usize = 3;
-    const DIGITS: usize = 2;
+    const ROWS: usize = MAX_ROWS;
+    const COEFFICIENTS: usize = 4;
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -286,61 +362,30 @@ impl Tile for Split {
         w: *const f64,
         out: &mut Sums,
     ) {
-        let zero = [[_mm256_setzero_pd(); V]; Self::ROWS];
-        let (mut lower, mut upper) = (zero, zero);
-        let mut start = 0;
-        while start < terms {
-            let end = terms.min(start.saturating_add(fold));
-            for k in start..end {
-                // SAFETY: `k < terms`, and a term has two panels.
-                let (low, high, w) = unsafe {
-                    let x = x.add(2 * k * PANEL);
-                    (
-                        load_panel(x),
-                        load_panel(x.add(PANEL)),
-                        w.add(k * Self::ROWS),
-                    )
-                };
-                for row in 0..Self::ROWS {
-                    // SAFETY: `row < ROWS`.
-                    let w = unsafe { _mm256_broadcast_sd(&*w.add(row)) };
-                    for v in 0..V {
-                        lower[row][v] = _mm256_fmadd_pd(low[v], w, lower[row][v]);
-                        upper[row][v] = _mm256_fmadd_pd(high[v], w, upper[row][v]);
-                    }
-                }
-            }
-            for row in 0..Self::ROWS {
-                for v in 0..V {
-                    lower[row][v] = prime.reduce(lower[row][v]);
-                    upper[row][v] = prime.reduce(upper[row][v]);
-                }
-            }
-            start = end;
-        }
-        // The product of a residue with 2^u < p, reduced, plus a residue: below 2 p.
-        let radix = _mm256_set1_pd(self.radix);
-        let over = _mm256_mul_pd(radix, prime.inverse_p);
-        for row in 0..Self::ROWS {
-            for v in 0..V {
-                let x = upper[row][v];
-                let product = _mm256_mul_pd(x, radix);
-                let quotient = round(_mm256_mul_pd(x, over));
-                let rest = _mm256_fmsub_pd(x, radix, product);
-                let product = _mm256_add_pd(_mm256_fnmadd_pd(quotient, prime.p, product), rest);
-                out[row][v] = prime.reduce(_mm256_add_pd(product, lower[row][v]));
-            }
-        }
+        // SAFETY: the caller's condition.
+        unsafe { plain_sums(prime, fold, terms, x, w, out) }
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn digits(self, x: __m256d) -> [__m256d; 2] {
-        let upper = round(_mm256_mul_pd(x, _mm256_set1_pd(1.0 / self.radix)));
+    unsafe fn pack(self, low: __m256d, _: __m256d) -> [__m256d; 2] {
+        let upper = round(_mm256_mul_pd(low, _mm256_set1_pd(1.0 / self.radix)));
         [
-            _mm256_fnmadd_pd(upper, _mm256_set1_pd(self.radix), x),
+            _mm256_fnmadd_pd(upper, _mm256_set1_pd(self.radix), low),
             upper,
         ]
+    }
+
+    /// The upper digit's residue times `2^u < p`, reduced, plus the lower: below `2 p`.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn finish(self, prime: Prime, [lower, upper]: [__m256d; 2]) -> [__m256d; 2] {
+        let radix = _mm256_set1_pd(self.radix);
+        let product = _mm256_mul_pd(upper, radix);
+        let quotient = round(_mm256_mul_pd(product, prime.inverse_p));
+        let product = _mm256_fnmadd_pd(quotient, prime.p, product);
+        let sum = prime.reduce(_mm256_add_pd(product, lower));
+        [sum, sum]
     }
 }
 
@@ -351,7 +396,7 @@ struct Compensated {
 
 impl Tile for Compensated {
     const ROWS: usize = 2;
-    const DIGITS: usize = 1;
+    const COEFFICIENTS: usize = 8;
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
@@ -364,53 +409,100 @@ impl Tile for Compensated {
         w: *const f64,
         out: &mut Sums,
     ) {
-        let magic = _mm256_set1_pd(self.magic);
-        let mut low = [[_mm256_setzero_pd(); V]; Self::ROWS];
-        let mut start = 0;
-        while start < terms {
-            let end = terms.min(start.saturating_add(fold));
-            let mut high = [[magic; V]; Self::ROWS];
-            for k in start..end {
-                // SAFETY: `k < terms`.
-                let (x, w) = unsafe { (load_panel(x.add(k * PANEL)), w.add(k * Self::ROWS)) };
-                for row in 0..Self::ROWS {
-                    // SAFETY: `row < ROWS`.
-                    let w = unsafe { _mm256_broadcast_sd(&*w.add(row)) };
-                    for v in 0..V {
-                        let sum = _mm256_fmadd_pd(x[v], w, high[row][v]);
-                        let rest = _mm256_fmadd_pd(x[v], w, _mm256_sub_pd(high[row][v], sum));
-                        low[row][v] = _mm256_add_pd(low[row][v], rest);
-                        high[row][v] = sum;
-                    }
-                }
-            }
-            for row in 0..Self::ROWS {
-                for v in 0..V {
-                    let high = prime.reduce(_mm256_sub_pd(high[row][v], magic));
-                    low[row][v] = prime.reduce(_mm256_add_pd(high, low[row][v]));
-                }
-            }
-            start = end;
-        }
-        out[..Self::ROWS].copy_from_slice(&low);
+        // SAFETY: the caller's condition.
+        unsafe { compensated_sums(prime, self.magic, fold, terms, x, w, out) }
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn digits(self, x: __m256d) -> [__m256d; 2] {
-        [x, x]
+    unsafe fn pack(self, low: __m256d, high: __m256d) -> [__m256d; 2] {
+        [low, high]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn finish(self, _: Prime, sums: [__m256d; 2]) -> [__m256d; 2] {
+        sums
     }
 }
 
+/// Products summed in two parts, `fold` at a time.
+///
+/// # Safety
+/// AVX2 and FMA; `x` has `terms * WIDTH` values, `w` has `2 * terms`.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn compensated_sums(
+    prime: Prime,
+    magic: f64,
+    fold: usize,
+    terms: usize,
+    x: *const f64,
+    w: *const f64,
+    out: &mut Sums,
+) {
+    let magic = _mm256_set1_pd(magic);
+    let mut low = [[_mm256_setzero_pd(); 2]; 2];
+    let mut start = 0;
+    while start < terms {
+        let end = terms.min(start.saturating_add(fold));
+        let mut high = [[magic; 2]; 2];
+        let mut k = start;
+        // Two columns at a time: half the moves between registers.
+        while k + 2 <= end {
+            // SAFETY: `k + 1 < terms`.
+            unsafe {
+                step(x.add(k * WIDTH), w.add(2 * k), &mut high, &mut low);
+                step(
+                    x.add((k + 1) * WIDTH),
+                    w.add(2 * (k + 1)),
+                    &mut high,
+                    &mut low,
+                );
+            }
+            k += 2;
+        }
+        if k < end {
+            // SAFETY: `k < terms`.
+            unsafe { step(x.add(k * WIDTH), w.add(2 * k), &mut high, &mut low) };
+        }
+        for (low, high) in low.as_flattened_mut().iter_mut().zip(high.as_flattened()) {
+            let high = prime.reduce(_mm256_sub_pd(*high, magic));
+            *low = prime.reduce(_mm256_add_pd(high, *low));
+        }
+        start = end;
+    }
+    out[..2].copy_from_slice(&low);
+}
+
+/// One column of a 2 x 2 tile: all that fits in 16 registers.
+///
+/// # Safety
+/// AVX2 and FMA; `WIDTH` values at `x`, two weights at `w`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn step(
+    x: *const f64,
+    w: *const f64,
+    high: &mut [[__m256d; 2]; 2],
+    low: &mut [[__m256d; 2]; 2],
+) {
+    // SAFETY: the caller's condition.
+    let x = unsafe { [_mm256_loadu_pd(x), _mm256_loadu_pd(x.add(4))] };
+    for row in 0..2 {
+        // SAFETY: the caller's condition.
+        let w = unsafe { _mm256_broadcast_sd(&*w.add(row)) };
+        for v in 0..2 {
+            let sum = _mm256_fmadd_pd(x[v], w, high[row][v]);
+            let rest = _mm256_fmadd_pd(x[v], w, _mm256_sub_pd(high[row][v], sum));
+            low[row][v] = _mm256_add_pd(low[row][v], rest);
+            high[row][v] = sum;
+        }
+    }
+}
+
+#[inline]
 #[target_feature(enable = "avx2,fma")]
 fn round(x: __m256d) -> __m256d {
     _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x)
-}
-
-/// # Safety
-/// `PANEL` values are readable.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn load_panel(x: *const f64) -> [__m256d; V] {
-    // SAFETY: the caller's condition.
-    unsafe { [_mm256_loadu_pd(x), _mm256_loadu_pd(x.add(4))] }
 }

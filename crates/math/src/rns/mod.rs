@@ -6,7 +6,7 @@
 //! `v` the integer nearest to `sum y_i / q_i`, the number `sum y_i Q / q_i - v Q` is the **centred** representative, of
 //! absolute value at most `Q / 2`. Its residues modulo `p` follow from those of `Q / q_i` and `Q`.
 //!
-//! `v` is found in double precision. With at most [`MAX_SOURCES`] primes and `|y_i| <= 0.625 q_i` the sum is off by less
+//! `v` is found in double precision. With at most [`MAX_SOURCES`] primes and balanced `y_i` the sum is off by less
 //! than 2^-40: the result is exact unless `x / Q` is within 2^-40 of `+-1/2`, and then it may be the representative on the
 //! other side, still below `(1/2 + 2^-40) Q`.
 //!
@@ -17,11 +17,13 @@
 //! `2^(s-1)`, hence exact, and `l` is exact while it stays below 2^53. That is four operations a term, two on each pair of
 //! ports, against six with a reduction. After `fold` terms both parts are reduced to one lazy residue.
 //!
-//! The bounds, with `b` and `c` the bits of the largest source and target: `|y| <= 0.625 * 2^b` and `|w| <= 2^(c-1)`, so
-//! `fold * 2^(b + c - 1.678) <= 2^(51 + s)` keeps `h` in its binade, and `fold * 2^(s-1) <= 2^52` keeps `l` exact together
-//! with a carried residue. For `b = c = 50`: `s = 50`, `fold = 6`. Folding: the quotient of `h` by `p` has an error of at most
-//! `2^-52 (6 * 0.3125 * 2^50 + 2^52 / p) + 1/2 < 1.4`, the remainder and `l` together stay below 2^53, and the second
-//! reduction leaves at most `p / 2 + 1`.
+//! The bounds, with `b` and `c` the bits of the largest source and target: `|y| < 2^(b-1)` and `|w| < 2^(c-1)`, so
+//! `fold * 2^(b + c - 2) <= 2^(51 + s)` keeps `h` in its binade, and `fold * 2^(s-1) <= 2^52` bounds `l`. For
+//! `b = c = 50`: `s = 50`, `fold = 8`. The term of `v` is a plain product, at most 2^51, that `l` starts with; where it could be
+//! larger it is a term like the others. Folding: `|h| / p <= fold * 2^48` up to what was rounded off, so its quotient is wrong
+//! by at most `1/2 + 3 * 2^-53 * 2^51 = 1.25`; the remainder, `l`, the term of `v` and a carried residue together are below
+//! `1.25 * 2^50 + 2^52 + 2^51 < 2^53`, and a second reduction leaves at most `p / 2 + 1`. With at most four terms the quotient of
+//! `h + l` is wrong by at most `1/2 + 3 * 2^-53 * 2^50 = 0.875`: one reduction is enough.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -49,11 +51,8 @@ pub struct BaseConverter {
     from: Vec<Source>,
     to: Vec<Target>,
     backend: Backend,
-    /// `1.5 * 2^(52 + s)`.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    magic: f64,
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
-    fold: usize,
+    sums: Accumulation,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +99,7 @@ impl BaseConverter {
             });
         }
         let bits = |moduli: &[Modulus]| moduli.iter().map(|m| m.bits()).max().unwrap_or(0);
-        // `v` counts as a factor too, and is at most 0.625 * MAX_SOURCES + 1/2.
-        let (magic, fold) = accumulation(bits(from).max(7), bits(to));
+        let sums = Accumulation::new(from.len(), bits(from), bits(to));
         let product = |skip: Option<usize>, modulo: Modulus| {
             let others = from.iter().enumerate().filter(|(i, _)| Some(*i) != skip);
             others.fold(1, |acc, (_, q)| {
@@ -138,8 +136,7 @@ impl BaseConverter {
             from: sources.collect(),
             to: targets.collect(),
             backend,
-            magic,
-            fold,
+            sums,
         })
     }
 
@@ -267,32 +264,26 @@ impl BaseConverter {
     }
 
     fn finish_block(&self, y: &[&[f64]], start: usize, to: &mut [&mut [f64]]) {
-        let length = y[0].len();
+        let end = start + y[0].len();
         #[cfg(target_arch = "x86_64")]
-        if self.backend.kind() == Kind::Avx2 && self.from.len() > 1 {
-            for (targets, outs) in self.to.chunks(2).zip(to.chunks_mut(2)) {
-                match (targets, outs) {
-                    ([a, b], [out_a, out_b]) => {
-                        let outs = [
-                            &mut out_a[start..start + length],
-                            &mut out_b[start..start + length],
-                        ];
-                        // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
-                        unsafe { avx2::finish::<2, 2>([a, b], self.magic, self.fold, y, outs) }
-                    }
-                    (targets, outs) => {
-                        let out = &mut outs[0][start..start + length];
-                        // SAFETY: as above.
-                        unsafe {
-                            avx2::finish::<1, 4>([&targets[0]], self.magic, self.fold, y, [out])
-                        }
-                    }
-                }
+        if self.backend.kind() == Kind::Avx2 && !self.few() {
+            // Two targets share every load of a source.
+            for (targets, outs) in self.to.chunks_exact(2).zip(to.chunks_exact_mut(2)) {
+                let ([a, b], [out_a, out_b]) = (targets, outs) else {
+                    unreachable!("chunks of two")
+                };
+                let outs = [&mut out_a[start..end], &mut out_b[start..end]];
+                // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
+                unsafe { avx2::finish::<2, 2>([a, b], self.sums, y, outs) }
+            }
+            if self.to.len() % 2 == 1 {
+                let last = self.to.len() - 1;
+                self.finish_one(y, last, &mut to[last][start..end]);
             }
             return;
         }
         for (j, out) in to.iter_mut().enumerate() {
-            self.finish_one(y, j, &mut out[start..start + length]);
+            self.finish_one(y, j, &mut out[start..end]);
         }
     }
 
@@ -306,34 +297,66 @@ impl BaseConverter {
         match self.backend.kind() {
             // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 if self.from.len() == 1 => unsafe { avx2::reduce(target, y[0], out) },
-            // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
-            #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe {
-                avx2::finish::<1, 4>([target], self.magic, self.fold, y, [out])
+                match self.from.len() {
+                    1 => avx2::reduce(target, y[0], out),
+                    2 if self.few() => avx2::finish_few::<2>(target, self.sums, y, out),
+                    3 if self.few() => avx2::finish_few::<3>(target, self.sums, y, out),
+                    4 if self.few() => avx2::finish_few::<4>(target, self.sums, y, out),
+                    5 if self.few() => avx2::finish_few::<5>(target, self.sums, y, out),
+                    6 if self.few() => avx2::finish_few::<6>(target, self.sums, y, out),
+                    7 if self.few() => avx2::finish_few::<7>(target, self.sums, y, out),
+                    8 if self.few() => avx2::finish_few::<8>(target, self.sums, y, out),
+                    _ => avx2::finish::<1, 4>([target], self.sums, y, [out]),
+                }
             },
             Kind::Scalar => scalar::finish(target, y, out),
         }
+    }
+
+    /// Whether a kernel for a fixed number of sources serves.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    fn few(&self) -> bool {
+        self.from.len() <= self.sums.fold.min(8) && self.sums.short_v
     }
 }
 
 #[repr(align(64))]
 struct Scratch([f64; SCRATCH]);
 
-/// `1.5 * 2^(52 + s)` and the number of terms between folds, for factors below `0.625 * 2^b` and `2^(c-1)`.
-fn accumulation(b: u32, c: u32) -> (f64, usize) {
-    // log2 of the largest product, rounded up: log2 0.625 = -0.678.
-    let product = f64::from(b + c) - 1.678;
-    let fits = |fold: usize| {
-        let s = (product + (fold as f64).log2() - 51.0).ceil().max(0.0);
-        ((fold as f64).log2() + s - 1.0 <= 52.0).then_some(s)
-    };
-    let fold = (1..=MAX_SOURCES + 1)
-        .rev()
-        .find(|&fold| fits(fold).is_some())
-        .expect("one product fits");
-    let s = fits(fold).expect("just found");
-    (1.5 * (52.0 + s).exp2(), fold)
+/// How the AVX2 kernel sums; the bounds are on the [module page](self).
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+#[derive(Clone, Copy, Debug)]
+struct Accumulation {
+    /// `1.5 * 2^(52 + s)`.
+    magic: f64,
+    /// Terms between reductions.
+    fold: usize,
+    /// Whether the term of `v` is small enough for a plain product.
+    short_v: bool,
+}
+
+impl Accumulation {
+    fn new(sources: usize, b: u32, c: u32) -> Self {
+        // `v` is at most half the number of sources, rounded up; as a term like the others it needs 6 bits.
+        let short_v = (sources as u128).div_ceil(2) << (c - 1) <= 1 << 51;
+        let product = if short_v { b + c - 2 } else { b.max(7) + c - 2 };
+        let fits = |fold: usize| {
+            let log = (fold as f64).log2();
+            let s = (f64::from(product) + log - 51.0).ceil().max(0.0);
+            (log + s - 1.0 <= 52.0).then_some(s)
+        };
+        let fold = (1..=MAX_SOURCES + 1)
+            .rev()
+            .find(|&fold| fits(fold).is_some())
+            .expect("one product fits");
+        let s = fits(fold.min(sources + 1)).expect("fewer terms fit too");
+        Self {
+            magic: 1.5 * (52.0 + s).exp2(),
+            fold,
+            short_v,
+        }
+    }
 }
 
 fn check_sources(operation: &'static str, from: &[Modulus], most: usize) -> Result<()> {

@@ -160,45 +160,60 @@ fn conversion_between_sizes() {
 /// Coefficients that make every sum as large as the bounds allow.
 #[test]
 fn conversion_of_extreme_products() {
-    let primes = primes_below(50, 26);
-    let (from, to) = primes.split_at(16);
+    for bits in [50, 49, 40, 30] {
+        let primes = primes_below(bits, 26);
+        for sources in [2, 3, 4, 5, 8, 9, 12, 16] {
+            check_extremes(&primes[..sources], &primes[16..]);
+        }
+    }
+    let (wide, narrow) = (primes_below(50, 8), primes_below(20, 8));
+    check_extremes(&wide, &narrow);
+    check_extremes(&narrow, &wide);
+}
+
+fn check_extremes(from: &[Modulus], to: &[Modulus]) {
+    let q = product(from);
     for backend in Backend::all() {
         let converter = BaseConverter::with_backend(from, to, backend).unwrap();
         // y_i near +-q_i / 2 for all i: x_i = (Q / q_i) y_i.
         let half = |m: Modulus, up: bool| if up { m.value() / 2 } else { m.value() / 2 + 1 };
         for pattern in 0u32..64 {
-            let y: Vec<u64> = from
-                .iter()
-                .enumerate()
-                .map(|(i, &m)| half(m, pattern >> (i % 6) & 1 == 0))
-                .collect();
-            let q = product(from);
             let residues: Vec<u64> = from
                 .iter()
-                .zip(&y)
-                .map(|(&m, &y)| m.mul(y, modulo(&(&q / m.value()), m)))
+                .enumerate()
+                .map(|(i, &m)| {
+                    m.mul(
+                        half(m, pattern >> (i % 6) & 1 == 0),
+                        modulo(&(&q / m.value()), m),
+                    )
+                })
                 .collect();
             let x = centred(&residues, from);
             let inputs: Vec<[f64; 1]> = residues.iter().map(|&r| [r as f64]).collect();
+            let inputs: Vec<&[f64]> = inputs.iter().map(|x| x.as_slice()).collect();
+            // sum y_i / q_i is near a half integer when the signs sum to an odd number: either side is allowed then.
+            let other = if x.sign() == Sign::Minus {
+                &x + &q
+            } else {
+                &x - &q
+            };
+            let near_tie = (&x * 2u32).magnitude() > (&q - (&q >> 39u32)).magnitude();
+            let mut all = vec![[f64::NAN]; to.len()];
+            converter.convert(
+                &inputs,
+                &mut all.iter_mut().map(|x| x.as_mut_slice()).collect::<Vec<_>>(),
+            );
             for (j, &m) in to.iter().enumerate() {
-                let mut out = [0.0];
-                converter.convert_one(
-                    &inputs.iter().map(|x| x.as_slice()).collect::<Vec<_>>(),
-                    j,
-                    &mut out,
-                );
-                let got = m.canonical(out[0]);
-                // sum y_i / q_i is near a half integer when the signs sum to an odd number: either side is allowed then.
-                let other = if x.sign() == Sign::Minus {
-                    &x + &q
-                } else {
-                    &x - &q
-                };
-                let near_tie = (&x * 2u32).magnitude() > (&q - (&q >> 40u32)).magnitude();
-                assert!(
-                    got == modulo(&x, m) || near_tie && got == modulo(&other, m),
-                    "pattern {pattern}"
-                );
+                let mut one = [f64::NAN];
+                converter.convert_one(&inputs, j, &mut one);
+                for y in [one[0], all[j][0]] {
+                    assert!(y.abs() <= m.value() as f64);
+                    let got = m.canonical(y);
+                    assert!(
+                        got == modulo(&x, m) || near_tie && got == modulo(&other, m),
+                        "pattern {pattern}"
+                    );
+                }
             }
         }
     }
