@@ -236,11 +236,9 @@ unsafe fn tile<const J: usize, const V: usize>(
     let magic = _mm256_set1_pd(sums.magic);
     let mut low = [[_mm256_setzero_pd(); V]; J];
     let terms = if sums.short_v {
-        for j in 0..J {
-            let w = _mm256_set1_pd(weights[j][count - 1]);
-            for v in 0..V {
-                low[j][v] = _mm256_mul_pd(y(count - 1, v), w);
-            }
+        for (low, weights) in low.iter_mut().zip(weights) {
+            let w = _mm256_set1_pd(weights[count - 1]);
+            *low = std::array::from_fn(|v| _mm256_mul_pd(y(count - 1, v), w));
         }
         count - 1
     } else {
