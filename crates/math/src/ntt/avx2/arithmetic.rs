@@ -84,6 +84,28 @@ impl Vectors {
         _mm256_add_pd(_mm256_fnmadd_pd(q, self.p, h), l)
     }
 
+    /// `(a + b w, a - b w)`, both at most `(1/2 + 3 k/16) p` for `|a| <= 4 p`, `|b| <= k p`, `k <= 4`.
+    ///
+    /// The quotients are those of the results: rounded from `fma(fl(b w), fl(1/p), fl(a fl(1/p)))`, with three relative
+    /// errors of `u` on the product; those on `a / p` are below 2^-50.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn last_butterfly(self, a: __m256d, b: __m256d, w: __m256d) -> [__m256d; 2] {
+        let h = _mm256_mul_pd(b, w);
+        let l = _mm256_fmsub_pd(b, w, h);
+        let quotient = _mm256_mul_pd(a, self.p_inv);
+        let q0 = nearest(_mm256_fmadd_pd(h, self.p_inv, quotient));
+        let q1 = nearest(_mm256_fnmadd_pd(h, self.p_inv, quotient));
+        let (high0, high1) = (
+            _mm256_fnmadd_pd(q0, self.p, h),
+            _mm256_fmadd_pd(q1, self.p, h),
+        );
+        [
+            _mm256_add_pd(high0, _mm256_add_pd(a, l)),
+            _mm256_sub_pd(_mm256_sub_pd(a, l), high1),
+        ]
+    }
+
     /// `x mod p`, at most `p / 2 + 1` for `|x| <= 8 p`.
     #[inline]
     #[target_feature(enable = "avx2,fma")]

@@ -13,7 +13,10 @@
 //! | 1 layer (first only) | 1 | 1 | 1.13 |
 //! | 2 layers | 2.64 | 2.64, 3.47 | 1/2 + 0.83 + 0.94 = 2.27 |
 //! | block, first 2 layers | 2.64 | the same | 2.27 |
-//! | block, last 2 layers | 2.27 | 2.27, 3.20 | 2.27 + 0.93 + 1.10 = 4.30, reduced to 1/2 |
+//! | block, last 2 layers, legs 0 and 1 | 2.27 (leg 1 reduced to 1/2) | 2.27, 1.43 | 1/2 + 0.27 = 0.77 |
+//!
+//! The last row: `z(2.27) = 0.93`, the addends of the last butterfly are below 2.27 + 0.93 = 3.20, and its outputs are reduced
+//! as part of it.
 
 use super::arithmetic::{Constants, Factor, Vectors, load_factor, transpose};
 use super::{BLOCK, Direction, LOG_BLOCK, LOG_L1, layers_of_pass};
@@ -236,19 +239,37 @@ unsafe fn pass1(constants: Constants, upper: *const Factor, a: *mut f64, leg: us
     }
 }
 
-/// The last four layers of `count` blocks, the first of which is at `node`; outputs at most `p / 2 + 1`.
+/// The last four layers of `count` blocks, the first of which is at `node`; outputs at most 1.
 ///
 /// # Safety
 /// `a` is valid for `BLOCK * count` elements, and nodes `node..node + count` have `BLOCK` leaves.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn blocks(constants: Constants, tables: &Direction, a: *mut f64, count: usize, node: usize) {
     assert!(2 * (node + count) <= tables.upper.len());
-    let c = constants.broadcast();
-    let upper = tables.upper.as_ptr();
     let first = node - tables.n() / BLOCK;
-    // SAFETY: block `b` is elements `BLOCK b..BLOCK (b + 1)`; it has 12 entries in `lower`, two leaves each in `upper`.
+    // SAFETY: blocks are `BLOCK` consecutive elements; each has 12 entries in `lower`, and two leaves in `upper`.
     unsafe {
-        let lower = tables.lower.as_ptr().add(12 * first);
+        quadruples(constants, tables.upper.as_ptr(), a, count, node);
+        singles(constants, tables.lower.as_ptr().add(12 * first), a, count);
+    }
+}
+
+/// The layers of distance 8 and 4.
+///
+/// # Safety
+/// As [`blocks`].
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+unsafe fn quadruples(
+    constants: Constants,
+    upper: *const Factor,
+    a: *mut f64,
+    count: usize,
+    node: usize,
+) {
+    let c = constants.broadcast();
+    // SAFETY: block `b < count` is read and written; its factors are those of `node + b` and of that node's children.
+    unsafe {
         let mut next: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(a.add(4 * i)));
         for block in 0..count {
             let mut x = next;
@@ -263,23 +284,37 @@ unsafe fn blocks(constants: Constants, tables: &Direction, a: *mut f64, count: u
             butterfly(c, &mut x, 1, 3, f);
             butterfly(c, &mut x, 0, 1, load_factor(upper.add(2 * node)));
             butterfly(c, &mut x, 2, 3, load_factor(upper.add(2 * node + 1)));
-
-            let lower = lower.add(12 * block);
-            let [x0, x1, x2, x3] = transpose(x);
-            let w = _mm256_loadu_pd(lower);
-            let (y2, y3) = (c.times_plain(x2, w), c.times_plain(x3, w));
-            let (x0, x2) = (_mm256_add_pd(x0, y2), _mm256_sub_pd(x0, y2));
-            let (x1, x3) = (_mm256_add_pd(x1, y3), _mm256_sub_pd(x1, y3));
-            let y1 = c.times_plain(x1, _mm256_loadu_pd(lower.add(4)));
-            let y3 = c.times_plain(x3, _mm256_loadu_pd(lower.add(8)));
-            let x = transpose([
-                c.reduce(_mm256_add_pd(x0, y1)),
-                c.reduce(_mm256_sub_pd(x0, y1)),
-                c.reduce(_mm256_add_pd(x2, y3)),
-                c.reduce(_mm256_sub_pd(x2, y3)),
-            ]);
             for (i, x) in x.into_iter().enumerate() {
                 _mm256_storeu_pd(a.add(BLOCK * block + 4 * i), x);
+            }
+        }
+    }
+}
+
+/// The layers of distance 2 and 1, and the last reduction.
+///
+/// # Safety
+/// As [`blocks`]; `lower` is valid for 12 elements a block.
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+unsafe fn singles(constants: Constants, lower: *const f64, a: *mut f64, count: usize) {
+    let c = constants.broadcast();
+    // SAFETY: block `b < count` is read and written, with its twelve factors.
+    unsafe {
+        for block in 0..count {
+            let a = a.add(BLOCK * block);
+            let lower = lower.add(12 * block);
+            let [x0, x1, x2, x3] =
+                transpose(std::array::from_fn(|i| _mm256_loadu_pd(a.add(4 * i))));
+            let w = _mm256_loadu_pd(lower);
+            let (y2, y3) = (c.times_plain(x2, w), c.times_plain(x3, w));
+            let x1 = c.reduce(x1);
+            let (x0, x2) = (_mm256_add_pd(x0, y2), _mm256_sub_pd(x0, y2));
+            let (x1, x3) = (_mm256_add_pd(x1, y3), _mm256_sub_pd(x1, y3));
+            let [x0, x1] = c.last_butterfly(x0, x1, _mm256_loadu_pd(lower.add(4)));
+            let [x2, x3] = c.last_butterfly(x2, x3, _mm256_loadu_pd(lower.add(8)));
+            for (i, x) in transpose([x0, x1, x2, x3]).into_iter().enumerate() {
+                _mm256_storeu_pd(a.add(4 * i), x);
             }
         }
     }

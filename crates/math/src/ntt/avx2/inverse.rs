@@ -14,7 +14,7 @@
 //!   three at most 4 on any leg (twice `1 + X/2 < 2`), with one at most 4. All legs end with a product, the sums with one by
 //!   `1 / n`, and `y(k) < 1` for `k < 4`.
 
-use super::arithmetic::{Constants, Vectors, load_factor, transpose};
+use super::arithmetic::{Constants, Factor, Vectors, load_factor, transpose};
 use super::{BLOCK, Direction, LOG_BLOCK, LOG_L1, layers_of_pass};
 use std::arch::x86_64::*;
 
@@ -266,32 +266,70 @@ unsafe fn pass1(constants: Constants, tables: &Direction, a: *mut f64, leg: usiz
 #[target_feature(enable = "avx2,fma")]
 unsafe fn blocks(constants: Constants, tables: &Direction, a: *mut f64, count: usize, node: usize) {
     assert!(2 * (node + count) <= tables.upper.len());
-    let c = constants.broadcast();
-    let upper = tables.upper.as_ptr();
     let first = node - tables.n() / BLOCK;
-    // SAFETY: block `b` is elements `BLOCK b..BLOCK (b + 1)`; it has 12 entries in `lower`, two leaves each in `upper`.
+    // SAFETY: blocks are `BLOCK` consecutive elements; each has 12 entries in `lower`, and two leaves in `upper`.
     unsafe {
-        let lower = tables.lower.as_ptr().add(12 * first);
-        let mut next: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(a.add(4 * i)));
+        singles(constants, tables.lower.as_ptr().add(12 * first), a, count);
+        quadruples(constants, tables.upper.as_ptr(), a, count, node);
+    }
+}
+
+/// The layers of distance 1 and 2.
+///
+/// # Safety
+/// As [`blocks`]; `lower` is valid for 12 elements a block.
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+unsafe fn singles(constants: Constants, lower: *const f64, a: *mut f64, count: usize) {
+    let c = constants.broadcast();
+    // SAFETY: block `b < count` is read and written, with its twelve factors.
+    unsafe {
         for block in 0..count {
-            let x = next;
-            let ahead = a.add(BLOCK * (block + 1).min(count - 1));
-            for (i, next) in next.iter_mut().enumerate() {
-                *next = _mm256_loadu_pd(ahead.add(4 * i));
-            }
+            let a = a.add(BLOCK * block);
             let lower = lower.add(12 * block);
-            let [x0, x1, x2, x3] = transpose(x);
+            let [x0, x1, x2, x3] =
+                transpose(std::array::from_fn(|i| _mm256_loadu_pd(a.add(4 * i))));
             let (s0, d0) = (_mm256_add_pd(x0, x1), _mm256_sub_pd(x0, x1));
             let (s1, d1) = (_mm256_add_pd(x2, x3), _mm256_sub_pd(x2, x3));
             let y0 = c.times_plain(d0, _mm256_loadu_pd(lower.add(4)));
             let y1 = c.times_plain(d1, _mm256_loadu_pd(lower.add(8)));
             let w = _mm256_loadu_pd(lower);
-            let mut x = transpose([
+            let x = [
                 c.reduce(_mm256_add_pd(s0, s1)),
                 _mm256_add_pd(y0, y1),
                 c.times_plain(_mm256_sub_pd(s0, s1), w),
                 c.times_plain(_mm256_sub_pd(y0, y1), w),
-            ]);
+            ];
+            for (i, x) in transpose(x).into_iter().enumerate() {
+                _mm256_storeu_pd(a.add(4 * i), x);
+            }
+        }
+    }
+}
+
+/// The layers of distance 4 and 8.
+///
+/// # Safety
+/// As [`blocks`].
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+unsafe fn quadruples(
+    constants: Constants,
+    upper: *const Factor,
+    a: *mut f64,
+    count: usize,
+    node: usize,
+) {
+    let c = constants.broadcast();
+    // SAFETY: block `b < count` is read and written; its factors are those of `node + b` and of that node's children.
+    unsafe {
+        let mut next: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(a.add(4 * i)));
+        for block in 0..count {
+            let mut x = next;
+            let ahead = a.add(BLOCK * (block + 1).min(count - 1));
+            for (i, next) in next.iter_mut().enumerate() {
+                *next = _mm256_loadu_pd(ahead.add(4 * i));
+            }
             let node = node + block;
             butterfly(c, &mut x, 0, 1, load_factor(upper.add(2 * node)));
             butterfly(c, &mut x, 2, 3, load_factor(upper.add(2 * node + 1)));
