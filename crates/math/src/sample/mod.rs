@@ -4,10 +4,12 @@
 //! Randomness is fetched in bulk, and the buffers that held it are zeroized. The exception is
 //! [`uniform_residues`], whose seed is public by definition and whose running time depends on it.
 
+mod uniform;
+
+pub use uniform::{Seed, uniform_residues, uniform_residues_with};
+
 use crate::error::{MathError, Result};
-use crate::modulus::Modulus;
-use rand::{CryptoRng, Rng, SeedableRng};
-use rand_chacha::ChaCha20Rng;
+use rand::CryptoRng;
 use zeroize::Zeroize;
 
 /// Variance of [`centered_binomial`]: 42 coins of variance 1/4.
@@ -16,61 +18,6 @@ pub const ERROR_VARIANCE: f64 = 10.5;
 pub const ERROR_BOUND: i64 = 21;
 /// Largest standard deviation that [`gaussian_flood`] accepts.
 pub const MAX_FLOOD_SIGMA: f64 = (1u64 << 45) as f64;
-
-/// A public 256-bit seed of uniform residues, sent in place of the residues.
-///
-/// Never a source of secrets: whoever holds it knows all that it expands to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct Seed([u8; 32]);
-
-impl Seed {
-    /// A fresh seed.
-    pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
-        let mut bytes = [0; 32];
-        rng.fill_bytes(&mut bytes);
-        Self(bytes)
-    }
-    /// The seed that was written as `bytes`.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-    /// The bytes to write.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-/// Fills `out` with residues that are exactly uniform in `0..p`.
-///
-/// The definition, the same on every platform and backend: the ChaCha20 key stream under key `seed` with the 64-bit
-/// nonce `stream` and a 64-bit block counter from 0, read as little-endian 64-bit words; of each word the low
-/// `bits(p - 1)` bits; those that are below `p`, in order. At most two words are needed per residue on average.
-///
-/// Running time depends on the seed, which is public.
-pub fn uniform_residues(seed: &Seed, stream: u64, modulus: &Modulus, out: &mut [f64]) {
-    const BYTES: usize = 2048;
-    let p = modulus.value();
-    let mask = u64::MAX >> (p - 1).leading_zeros();
-    let mut rng = ChaCha20Rng::from_seed(seed.0);
-    rng.set_stream(stream);
-    let mut bytes = [0u8; BYTES];
-    // One word more than a buffer can yield: a rejected word is overwritten, without a branch.
-    let mut accepted = [0f64; BYTES / 8 + 1];
-    let mut rest = out;
-    while !rest.is_empty() {
-        rng.fill_bytes(&mut bytes);
-        let mut count = 0;
-        for word in bytes.as_chunks::<8>().0 {
-            let x = u64::from_le_bytes(*word) & mask;
-            accepted[count] = x as i64 as f64;
-            count += usize::from(x < p);
-        }
-        let take = count.min(rest.len());
-        let (head, tail) = rest.split_at_mut(take);
-        head.copy_from_slice(&accepted[..take]);
-        rest = tail;
-    }
-}
 
 /// Fills `out` with independent values of -1, 0 and 1, each of probability 1/3 up to a bias below 2^-62.
 ///
@@ -246,63 +193,11 @@ const fn taylor<const N: usize>(offset: usize) -> [f64; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha20Rng;
 
     fn rng() -> ChaCha20Rng {
         ChaCha20Rng::from_seed([7; 32])
-    }
-
-    #[test]
-    fn uniform_follows_its_definition() {
-        for p in [12289u64, 1_073_479_681, 1_125_899_904_679_937] {
-            let modulus = Modulus::new(p).unwrap();
-            let bits = 64 - (p - 1).leading_zeros();
-            for stream in [0, 1, u64::MAX] {
-                let seed = Seed::from_bytes(std::array::from_fn(|i| i as u8));
-                let mut out = vec![0.0; 3000];
-                uniform_residues(&seed, stream, &modulus, &mut out);
-                let mut rng = ChaCha20Rng::from_seed(*seed.as_bytes());
-                rng.set_stream(stream);
-                for &x in &out {
-                    let expected = loop {
-                        let word = rng.next_u64() & ((1 << bits) - 1);
-                        if word < p {
-                            break word;
-                        }
-                    };
-                    assert_eq!(modulus.canonical(x), expected);
-                }
-            }
-        }
-    }
-
-    /// Values from an independent implementation of ChaCha20.
-    #[test]
-    fn uniform_golden() {
-        let modulus = Modulus::new(1_125_899_904_679_937).unwrap();
-        let seed = Seed::from_bytes(std::array::from_fn(|i| i as u8));
-        let mut out = [0.0; 4];
-        uniform_residues(&seed, 3, &modulus, &mut out);
-        assert_eq!(out.map(|x| modulus.canonical(x)), GOLDEN);
-    }
-
-    const GOLDEN: [u64; 4] = [
-        1107865209240169,
-        2153747558561,
-        414628292012511,
-        592172206274529,
-    ];
-
-    #[test]
-    fn uniform_prefix_and_separation() {
-        let modulus = Modulus::new(1_073_479_681).unwrap();
-        let seed = Seed::generate(&mut rng());
-        let (mut long, mut short, mut other) = (vec![0.0; 2000], vec![0.0; 77], vec![0.0; 77]);
-        uniform_residues(&seed, 5, &modulus, &mut long);
-        uniform_residues(&seed, 5, &modulus, &mut short);
-        uniform_residues(&seed, 6, &modulus, &mut other);
-        assert_eq!(long[..77], short[..]);
-        assert!(short.iter().zip(&other).filter(|(a, b)| a == b).count() < 2);
-        assert_ne!(Seed::generate(&mut rng()), Seed::from_bytes([7; 32]));
     }
 
     #[test]
