@@ -110,13 +110,15 @@ impl Evaluator {
         error: f64,
         magnitude: f64,
     ) -> Ciphertext {
+        // Results are below the largest value, or they cannot be decrypted. The bound on the error of a deep computation may
+        // leave the doubles; it then says nothing, but stays a number.
         Ciphertext {
             c0,
             c1,
             seed: None,
             level,
-            error,
-            magnitude,
+            error: error.min(f64::MAX),
+            magnitude: magnitude.min(self.params.max_value()),
             params: self.params.id(),
             key: self.key,
         }
