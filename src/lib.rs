@@ -1,1 +1,40 @@
-//! BLAS for ciphertexts.
+//! BLAS for ciphertexts: encrypted vectors, matrices and linear models.
+//!
+//! The owner of some data encrypts them and sends them with the evaluation keys that the computation needs; a server
+//! multiplies, sums and trains without a key that decrypts; the owner decrypts the result. Two roles, and bytes between
+//! them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ckks`] | the scheme for approximate reals: parameters from the job, keys, evaluator |
+//! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], plans |
+//! | [`models`] | linear, ridge and logistic regression: encrypted training and inference |
+//! | [`scheme`] | what a scheme can do, a scheme in clear for tests, wire format, security tables |
+//!
+//! # The way of the data
+//! ```text
+//! plain matrix -> pack -> encode -> encrypt -> [ linear algebra -> model ] -> decrypt -> decode -> unpack
+//!    (owner)                                      (server, no secrets)           (owner)
+//! ```
+//!
+//! # Depth
+//! A ciphertext takes a fixed number of multiplications one after another: its depth, set by the parameters. Sums and
+//! rotations are free, a product takes one level, matrix x vector takes two, a step of logistic regression four. Plans
+//! tell before any key is made ([`linalg::Plan`], [`models::TrainingPlan`]); what does not fit is [`Error::Depth`].
+//!
+//! # Examples
+//! `encrypted_training` is the main one: logistic regression trained on encrypted data, beside its twin in clear.
+//! `quickstart` is the README's, `ridge_closed_form` solves least squares from encrypted normal equations.
+
+pub use cipherblas_ckks as ckks;
+pub use cipherblas_linalg as linalg;
+pub use cipherblas_models as models;
+pub use cipherblas_scheme as scheme;
+
+pub use linalg::{EncryptedMatrix, EncryptedVector};
+pub use scheme::{Error, Result};
+
+/// The README's code, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -128,6 +128,16 @@ impl TrainingPlan {
         &self.keys
     }
 
+    /// A bound on the values that occur in the first two steps, for rows of at most this Euclidean norm and targets within
+    /// `target_bound` of the first guess (1/2 for labels). Later steps stay below if training converges. Parameters have to
+    /// afford values of this size.
+    ///
+    /// By Cauchy-Schwarz: the second step's scores are sums over all rows `k` of `r_k x_i . x_k`, before they are divided by
+    /// the number of rows; twice that, as the sums within rows pass through sums across two rows.
+    pub fn largest_value(&self, row_norm: f64, target_bound: f64) -> f64 {
+        2.0 * self.batch_rows as f64 * target_bound * (row_norm * row_norm + 1.0)
+    }
+
     /// Ciphertexts of the rows and of the targets.
     pub fn ciphertexts(&self) -> (usize, usize) {
         let columns = self.features.div_ceil(self.tile.columns_per_block());
