@@ -111,7 +111,8 @@ pub(crate) fn advisories() -> Outcome {
 
 fn deny(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(root());
+    // Every package of the workspace, not the facade alone.
+    command.current_dir(root()).arg("--workspace");
     command
 }
 
