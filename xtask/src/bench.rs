@@ -98,6 +98,9 @@ fn criterion(workspace: &Workspace) -> Result<bool, String> {
             let arguments = [
                 "bench",
                 "--quiet",
+                // What users get, and already built for the examples and the summary.
+                "--profile",
+                "release",
                 "--package",
                 &package.name,
                 "--bench",

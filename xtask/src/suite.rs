@@ -53,6 +53,7 @@ pub(crate) fn run(extent: Extent) -> Result<bool, String> {
             "--quiet",
             "--workspace",
             "--all-targets",
+            "--all-features",
             "--",
             "-D",
             "warnings",
@@ -68,7 +69,13 @@ pub(crate) fn run(extent: Extent) -> Result<bool, String> {
     runner.step("documentation", || {
         check(
             cargo()
-                .args(["doc", "--quiet", "--workspace", "--no-deps"])
+                .args([
+                    "doc",
+                    "--quiet",
+                    "--workspace",
+                    "--no-deps",
+                    "--all-features",
+                ])
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     });
@@ -102,6 +109,7 @@ fn backend_tests(extent: Extent, backend: Backend) -> Outcome {
         "--quiet",
         "--workspace",
         "--tests",
+        "--all-features",
         "--no-fail-fast",
     ]);
     if backend == Backend::Scalar {
@@ -120,7 +128,13 @@ fn backend_tests(extent: Extent, backend: Backend) -> Outcome {
 
 fn doctests(workspace: &Workspace) -> Outcome {
     let mut command = cargo();
-    command.args(["test", "--quiet", "--doc", "--no-fail-fast"]);
+    command.args([
+        "test",
+        "--quiet",
+        "--doc",
+        "--all-features",
+        "--no-fail-fast",
+    ]);
     for package in workspace
         .packages
         .iter()

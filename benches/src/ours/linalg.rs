@@ -122,47 +122,63 @@ impl<S: Add + Mul + MulPlain + Rotate + Scheme<Value = f64>> Bound<S> {
     }
 }
 
-fn contender_for(product: &Product, pool: &Arc<ThreadPool>) -> Result<Local, String> {
-    let params = Params::builder()
-        .degree(DEGREE)
-        .depth(DEPTH)
-        .precision_bits(PRECISION_BITS)
-        .integer_bits(10)
-        .build()
-        .map_err(text)?;
-    let mut rng = ChaCha20Rng::seed_from_u64(1);
+/// A product made ready: keys, ciphertexts, a first result that was checked.
+pub struct Prepared {
+    bound: Bound<Evaluator>,
+    note: String,
+}
 
-    // A run in clear tells which keys to make.
-    let clear = ClearScheme::new(params.slots(), DEPTH).map_err(text)?;
-    product
-        .encrypt(&clear.key(), &mut rng)?
-        .bind(&clear)?
-        .run()?;
-    let set = clear.used_keys();
+impl Prepared {
+    /// Makes the keys that the product needs, encrypts, computes once and compares.
+    ///
+    /// # Errors
+    /// Whatever the library refuses; a wrong result.
+    pub fn new(product: &Product) -> Result<Self, String> {
+        let params = Params::builder()
+            .degree(DEGREE)
+            .depth(DEPTH)
+            .precision_bits(PRECISION_BITS)
+            .integer_bits(10)
+            .build()
+            .map_err(text)?;
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
 
-    let secret = SecretKey::generate(&params, &mut rng).map_err(text)?;
-    let keys = secret.evaluation_keys(&set, &mut rng).map_err(text)?;
-    let evaluator = Evaluator::new(&params, keys).map_err(text)?;
-    let bound = product.encrypt(&secret, &mut rng)?.bind(&evaluator)?;
+        // A run in clear tells which keys to make.
+        let clear = ClearScheme::new(params.slots(), DEPTH).map_err(text)?;
+        product
+            .encrypt(&clear.key(), &mut rng)?
+            .bind(&clear)?
+            .run()?;
+        let set = clear.used_keys();
 
-    let result = bound.run()?;
-    let limit = result
-        .ciphertexts()
-        .map(|ct| evaluator.error_bound(ct))
-        .fold(0.0, f64::max);
-    let worst = agree(
-        "product",
-        &result.decrypt(&secret).map_err(text)?,
-        &product.expected(),
-        limit,
-    )?;
-    let note = format!(
-        "N=2^13, {DEPTH} levels, log QP {:.0}, {} rotation keys, error 2^{:.0}",
-        params.log2_qp().ceil(),
-        set.rotations.len(),
-        worst.log2()
-    );
-    Ok(Local::new(NAME, pool, move || bound.run().map(drop)).with_note(note))
+        let secret = SecretKey::generate(&params, &mut rng).map_err(text)?;
+        let keys = secret.evaluation_keys(&set, &mut rng).map_err(text)?;
+        let evaluator = Evaluator::new(&params, keys).map_err(text)?;
+        let bound = product.encrypt(&secret, &mut rng)?.bind(&evaluator)?;
+
+        let result = bound.run()?;
+        let limit = result
+            .ciphertexts()
+            .map(|ct| evaluator.error_bound(ct))
+            .fold(0.0, f64::max);
+        let decrypted = result.decrypt(&secret).map_err(text)?;
+        let worst = agree("product", &decrypted, &product.expected(), limit)?;
+        let note = format!(
+            "N=2^13, {DEPTH} levels, log QP {:.0}, {} rotation keys, error 2^{:.0}",
+            params.log2_qp().ceil(),
+            set.rotations.len(),
+            worst.log2()
+        );
+        Ok(Self { bound, note })
+    }
+
+    /// Computes the product once.
+    ///
+    /// # Errors
+    /// Whatever the library refuses.
+    pub fn run(&self) -> Result<(), String> {
+        self.bound.run().map(drop)
+    }
 }
 
 /// This library's product.
@@ -170,9 +186,14 @@ pub fn contender(product: &Result<Product, String>, pool: &Arc<ThreadPool>) -> E
     match product
         .as_ref()
         .map_err(String::clone)
-        .and_then(|product| contender_for(product, pool))
+        .and_then(Prepared::new)
     {
-        Ok(local) => Ok(Box::new(local)),
+        Ok(prepared) => {
+            let note = prepared.note.clone();
+            Ok(Box::new(
+                Local::new(NAME, pool, move || prepared.run()).with_note(note),
+            ))
+        }
         Err(reason) => Err(Absent {
             name: NAME.into(),
             reason,
