@@ -20,6 +20,13 @@
 //!
 //! *Reduction.* For `|x| < 2^52`, `x - (fma(x, fl(1/p), M) - M) p` is exact and at most `p / 2 + 2^-53 |x|` in absolute value.
 //!
+//! *A product and a sum.* `q` rounded from `fma(h, fl(1/p), fl(c fl(1/p)))` is the quotient of `a b + c`; with one more error
+//! of `u`, `|a b + c - q p| < 0.875 p` for `|a|, |b|, |c| <= p`.
+//!
+//! *Sums of products.* Up to three products are added to an accumulator below `p` without reducing (at most `3.25 p`, exact);
+//! the fourth reduces the sum: its quotient is rounded from `fma(h, fl(1/p), fl(c fl(1/p)))` with `|c| <= 3.25 p`, which changes
+//! the last bound by less than `2^-50 p` and leaves all numbers below 2^53.
+//!
 //! The scalar backend does the same in 64-bit integers; only the representative may differ.
 
 #[cfg(target_arch = "x86_64")]

@@ -6,6 +6,8 @@ use crate::modulus::Modulus;
 pub(super) trait Arithmetic: Copy {
     /// `a * b`, for `|a b| <= p^2`.
     fn mul(self, a: f64, b: f64) -> f64;
+    /// `acc + a * b`, for `|a b| <= p^2` and `|acc| <= 3.25 p`.
+    fn mul_add(self, acc: f64, a: f64, b: f64) -> f64;
     /// Whatever makes multiplication by a fixed `s` fast.
     fn prepare(self, s: f64) -> (f64, f64);
     /// `a * s`, for `|a| <= 2 p`.
@@ -22,6 +24,10 @@ impl Arithmetic for Integer {
     #[inline(always)]
     fn mul(self, a: f64, b: f64) -> f64 {
         self.0.mul_residue(a, b)
+    }
+    #[inline(always)]
+    fn mul_add(self, acc: f64, a: f64, b: f64) -> f64 {
+        self.reduce(acc + self.0.mul_residue(a, b))
     }
     #[inline(always)]
     fn prepare(self, s: f64) -> (f64, f64) {
@@ -63,6 +69,13 @@ impl Arithmetic for Fma {
         (-q).mul_add(self.p, h) + l
     }
     #[inline(always)]
+    fn mul_add(self, acc: f64, a: f64, b: f64) -> f64 {
+        let h = a * b;
+        let l = a.mul_add(b, -h);
+        let q = h.mul_add(self.p_inv, acc * self.p_inv).round_ties_even();
+        (-q).mul_add(self.p, h) + (acc + l)
+    }
+    #[inline(always)]
     fn prepare(self, s: f64) -> (f64, f64) {
         (s, s * self.p_inv)
     }
@@ -80,11 +93,12 @@ impl Arithmetic for Fma {
     }
 }
 
-/// Elements worked on at a time where an output is passed over repeatedly: it stays in the L1 cache.
+/// Elements worked on at a time where an output is passed over repeatedly: it stays in the L1 cache, and few streams are
+/// read at once.
 const BLOCK: usize = 512;
 
-/// Products added up between reductions: `(1 + 3) * 0.75 p + p < 2^52`.
-const LAZY_TERMS: usize = 3;
+/// Products in a sum between reductions.
+const LAZY_TERMS: usize = 4;
 
 macro_rules! loops {
     ($($(#[$meta:meta])* fn $name:ident $(<const $flag:ident: bool>)? ($k:ident $(, $arg:ident: $ty:ty)*) $body:block)*) => {
@@ -128,12 +142,12 @@ loops! {
     }
     fn mul_add_assign(k, acc: &mut [f64], a: &[f64], b: &[f64]) {
         for ((o, &x), &y) in acc.iter_mut().zip(a).zip(b) {
-            *o = k.reduce(*o + k.mul(x, y));
+            *o = k.mul_add(*o, x, y);
         }
     }
     fn mul_sub_assign(k, acc: &mut [f64], a: &[f64], b: &[f64]) {
         for ((o, &x), &y) in acc.iter_mut().zip(a).zip(b) {
-            *o = k.reduce(*o - k.mul(x, y));
+            *o = k.mul_add(*o, -x, y);
         }
     }
     fn scale_assign(k, a: &mut [f64], s: f64) {
@@ -217,13 +231,17 @@ loops! {
             }
             for (terms, ((d, b), a)) in digits.iter().zip(b).zip(a).enumerate() {
                 let (d, b, a) = (&d[range.clone()], &b[range.clone()], &a[range.clone()]);
-                for ((((o0, o1), &x), &y), &z) in out0.iter_mut().zip(out1.iter_mut()).zip(d).zip(b).zip(a) {
-                    *o0 += k.mul(x, y);
-                    *o1 += k.mul(x, z);
-                }
+                let each = out0.iter_mut().zip(out1.iter_mut()).zip(d).zip(b).zip(a);
                 if terms % LAZY_TERMS == LAZY_TERMS - 1 {
-                    reduce_assign(k, out0);
-                    reduce_assign(k, out1);
+                    for ((((o0, o1), &x), &y), &z) in each {
+                        *o0 = k.mul_add(*o0, x, y);
+                        *o1 = k.mul_add(*o1, x, z);
+                    }
+                } else {
+                    for ((((o0, o1), &x), &y), &z) in each {
+                        *o0 += k.mul(x, y);
+                        *o1 += k.mul(x, z);
+                    }
                 }
             }
             if !digits.len().is_multiple_of(LAZY_TERMS) {
@@ -237,15 +255,14 @@ loops! {
         let [a0, a1, b0, b1] = inputs;
         let outputs = d0.iter_mut().zip(d1).zip(d2);
         for ((((((o0, o1), o2), &a0), &a1), &b0), &b1) in outputs.zip(a0).zip(a1).zip(b0).zip(b1) {
-            let (x0, x1, x2) = (k.mul(a0, b0), k.mul(a0, b1) + k.mul(a1, b0), k.mul(a1, b1));
             if ACCUMULATE {
-                *o0 = k.reduce(*o0 + x0);
-                *o1 = k.reduce(*o1 + x1);
-                *o2 = k.reduce(*o2 + x2);
+                *o0 = k.mul_add(*o0, a0, b0);
+                *o1 = k.mul_add(k.mul_add(*o1, a0, b1), a1, b0);
+                *o2 = k.mul_add(*o2, a1, b1);
             } else {
-                *o0 = x0;
-                *o1 = k.reduce(x1);
-                *o2 = x2;
+                *o0 = k.mul(a0, b0);
+                *o1 = k.mul_add(k.mul(a0, b1), a1, b0);
+                *o2 = k.mul(a1, b1);
             }
         }
     }
