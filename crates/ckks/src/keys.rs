@@ -3,6 +3,7 @@
 use crate::ciphertext::Ciphertext;
 use crate::encoder;
 use crate::evaluator::Evaluator;
+use crate::noise::TRANSFORM_ERROR;
 use crate::params::Params;
 use crate::share;
 use cipherblas_math::sample;
@@ -86,18 +87,17 @@ impl SecretKey {
         )?))
     }
 
-    /// Standard deviation of the flood on every coefficient of the phase.
-    fn flood_deviation(&self, ct: &Ciphertext) -> f64 {
-        let factor = share::flooding_factor(self.params.sharing_queries());
-        factor * self.scheme().error_bound(ct) * self.params.scale(ct.level)
+    /// Standard deviation of the flood on every coefficient of the phase, for errors up to `bound`.
+    fn flood_deviation(&self, level: usize, bound: f64) -> f64 {
+        share::flooding_factor(self.params.sharing_queries()) * bound * self.params.scale(level)
     }
 
-    /// Bound on the error of every slot of [`decrypt_shared`](Decrypt::decrypt_shared), but for probability 2^-40.
-    pub fn shared_error_bound(&self, ct: &Ciphertext) -> f64 {
-        let spread =
-            crate::noise::tail(self.params.degree()) * (self.params.degree() as f64).sqrt();
-        self.scheme().error_bound(ct)
-            + spread * (self.flood_deviation(ct) + 0.3) / self.params.scale(ct.level)
+    /// Bound on the error of every slot of [`decrypt_shared`](Decrypt::decrypt_shared) with the given bound, but for
+    /// probability 2^-40.
+    pub fn shared_error_bound(&self, ct: &Ciphertext, bound: f64) -> f64 {
+        let n = self.params.degree();
+        let spread = crate::noise::tail(n) * (n as f64).sqrt();
+        bound + spread * (self.flood_deviation(ct.level, bound) + 0.5) / self.params.scale(ct.level)
     }
 
     fn check(&self, ct: &Ciphertext) -> Result<()> {
@@ -182,7 +182,7 @@ impl Encrypt for SecretKey {
             c1: zero.c1,
             seed: zero.seed,
             level: depth,
-            error: self.params.noise().fresh_secret() / scale,
+            error: self.params.noise().fresh_secret() / scale + magnitude * TRANSFORM_ERROR,
             magnitude,
             params: self.params.id(),
             key: self.id(),
@@ -213,7 +213,7 @@ impl Encrypt for PublicKey {
             c1: zero.c1,
             seed: zero.seed,
             level: depth,
-            error: self.params.noise().fresh_public(p) / scale,
+            error: self.params.noise().fresh_public(p) / scale + magnitude * TRANSFORM_ERROR,
             magnitude,
             params: self.params.id(),
             key: self.id(),
@@ -234,20 +234,34 @@ impl Decrypt for SecretKey {
     fn decrypt_shared<R: CryptoRng + ?Sized>(
         &self,
         ct: &Ciphertext,
+        bound: f64,
         rng: &mut R,
     ) -> Result<Vec<f64>> {
         self.check(ct)?;
-        let queries = self.params.sharing_queries();
-        if queries > 0 && self.shared_error_bound(ct) > ct.magnitude {
-            return Err(Error::Parameter {
+        let refuse = |got: String, expected: String, hint| {
+            Err(Error::Parameter {
                 what: "sharing",
-                got: format!(
-                    "an error bound of {:.1e} after flooding",
-                    self.shared_error_bound(ct)
-                ),
-                expected: format!("at most the declared magnitude, {}", ct.magnitude),
-                hint: "ask for more precision, declare smaller magnitudes, or share earlier",
-            });
+                got,
+                expected,
+                hint,
+            })
+        };
+        let declared = self.scheme().error_bound(ct);
+        if bound.is_nan() || bound < declared {
+            return refuse(
+                format!("a bound of {bound:e} for a ciphertext that declares {declared:e}"),
+                "the owner's own bound, no smaller than the declared one".into(),
+                "do not share this result: it is not what was asked for",
+            );
+        }
+        let queries = self.params.sharing_queries();
+        let after = self.shared_error_bound(ct, bound);
+        if queries > 0 && (after.is_nan() || after > ct.magnitude) {
+            return refuse(
+                format!("an error bound of {after:.1e} after flooding"),
+                format!("at most the declared magnitude, {}", ct.magnitude),
+                "ask for more precision, declare smaller magnitudes, or share earlier",
+            );
         }
         let used = self
             .shared
@@ -263,7 +277,7 @@ impl Decrypt for SecretKey {
             });
         }
         let mut phase = self.phase(ct);
-        let sigma = self.flood_deviation(ct);
+        let sigma = self.flood_deviation(ct.level, bound);
         let ring = self.params.ring();
         let mut flood = zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(ring.degree()));
         sample::gaussian_flood(rng, sigma, &mut flood).map_err(|e| Error::Parameter {

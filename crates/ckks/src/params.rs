@@ -85,7 +85,8 @@ impl ParamsBuilder {
         self.precision_bits = bits;
         self
     }
-    /// Values, and all results, are below `2^bits` in absolute value. 0 to 40, default 10.
+    /// All values, on the way as well as at the end, are below `2^bits` in absolute value: error bounds presume it, and
+    /// decryption refuses results beyond it. 0 to 40, default 10.
     pub fn integer_bits(mut self, bits: u32) -> Self {
         self.integer_bits = bits;
         self
@@ -275,7 +276,38 @@ impl Params {
                 "doubles carry 53 bits",
             ));
         }
+        if spec.groups.is_empty() {
+            return Err(invalid(
+                "levels",
+                0,
+                "at least one",
+                "use parameters from the builder",
+            ));
+        }
         let scales = chain::canonical_scales(&spec, top_scale)?;
+        // Before anything is precomputed: a message of a few bytes must not ask for a gigabyte of tables.
+        if let Some(level) = security {
+            let primes: Vec<u64> = spec
+                .groups
+                .iter()
+                .flatten()
+                .chain(&spec.special)
+                .copied()
+                .collect();
+            security::check(level, spec.degree, security::log2_product(&primes))?;
+        }
+        let largest = top_scale.log2() + f64::from(integer_bits);
+        if largest > 98.0 || spec.groups[0].len() > 3 {
+            return Err(invalid(
+                "precision_bits, integer_bits and sharing",
+                format!(
+                    "values of up to {largest:.0} bits over {} base primes",
+                    spec.groups[0].len()
+                ),
+                "at most 98 bits over 3 primes",
+                "ask for less precision, a smaller range, or fewer shared results",
+            ));
+        }
         let ring = Ring::new(spec)?;
         if let Some(level) = security {
             ring.check_security(level)?;

@@ -224,3 +224,15 @@ fn a_result_beyond_the_range_is_refused_not_wrapped() {
     let big = s.ev.square(&ct).unwrap();
     assert_eq!(s.sk.decrypt(&big), Err(Error::Decryption));
 }
+
+#[test]
+fn bounds_stay_finite_in_deep_computations_without_declared_magnitudes() {
+    let mut s = setup(toy(12), &[]);
+    let mut ct = s.sk.encrypt_at(&[0.5; 256], 12, None, &mut s.rng).unwrap();
+    for _ in 0..12 {
+        ct = s.ev.square(&ct).unwrap();
+        assert!(s.ev.error_bound(&ct).is_finite() && s.ev.magnitude_bound(&ct) <= 1024.0);
+    }
+    use cipherblas_scheme::Wire;
+    s.ev.read_ciphertext(&s.ev.write_ciphertext(&ct)).unwrap();
+}

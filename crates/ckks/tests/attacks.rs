@@ -1,7 +1,7 @@
 //! Attacks of the security page: each succeeds against the unsafe way and fails against the default one.
 
 use cipherblas_ckks::{Ciphertext, Error, Params, SecretKey, encoder};
-use cipherblas_scheme::{Decrypt, Encrypt};
+use cipherblas_scheme::{Decrypt, Encrypt, ErrorBound};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -81,7 +81,10 @@ fn plain_decryptions_give_the_key_away_and_shared_ones_do_not() {
 
     let sk = SecretKey::generate(&params, &mut rng).unwrap();
     let cts = [0, 1].map(|_| sk.encrypt_at(&values, 0, Some(1.0), &mut rng).unwrap());
-    let shared = [0, 1].map(|i| sk.decrypt_shared(&cts[i], &mut rng).unwrap());
+    let shared = [0, 1].map(|i| {
+        sk.decrypt_shared(&cts[i], sk.scheme().error_bound(&cts[i]), &mut rng)
+            .unwrap()
+    });
     assert!(recover_secret(&params, [(&cts[0], &shared[0]), (&cts[1], &shared[1])]).is_none());
     let worst = shared[0]
         .iter()
@@ -92,6 +95,42 @@ fn plain_decryptions_give_the_key_away_and_shared_ones_do_not() {
         worst <= 2f64.powi(-8),
         "a shared result keeps the precision: {worst:e}"
     );
+}
+
+#[test]
+fn the_flood_follows_the_owners_bound_not_the_servers_word() {
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let params = Params::builder()
+        .depth(0)
+        .precision_bits(8)
+        .sharing(8)
+        .insecure_degree(256)
+        .build()
+        .unwrap();
+    let sk = SecretKey::generate(&params, &mut rng).unwrap();
+    let ct = sk.encrypt_at(&[0.25], 0, Some(1.0), &mut rng).unwrap();
+    let declared = sk.scheme().error_bound(&ct);
+    let lower = sk.decrypt_shared(&ct, declared / 2.0, &mut rng);
+    assert!(matches!(
+        lower,
+        Err(Error::Parameter {
+            what: "sharing",
+            ..
+        })
+    ));
+    let spread = |bound: f64, rng: &mut ChaCha20Rng| {
+        let got = sk.decrypt_shared(&ct, bound, rng).unwrap();
+        (got.iter().map(|x| (x - 0.25).powi(2)).sum::<f64>() / got.len() as f64).sqrt()
+    };
+    let (own, wider) = (
+        spread(declared, &mut rng),
+        spread(16.0 * declared, &mut rng),
+    );
+    assert!(
+        wider > 8.0 * own,
+        "the noise must grow with the bound: {own:e}, {wider:e}"
+    );
+    assert!(sk.decrypt_shared(&ct, f64::NAN, &mut rng).is_err());
 }
 
 #[test]
@@ -106,10 +145,12 @@ fn shared_decryptions_are_counted_and_need_room() {
         .unwrap();
     let sk = SecretKey::generate(&params, &mut rng).unwrap();
     let ct = sk.encrypt_at(&[0.25], 0, Some(1.0), &mut rng).unwrap();
-    sk.decrypt_shared(&ct, &mut rng).unwrap();
-    sk.decrypt_shared(&ct, &mut rng).unwrap();
+    sk.decrypt_shared(&ct, sk.scheme().error_bound(&ct), &mut rng)
+        .unwrap();
+    sk.decrypt_shared(&ct, sk.scheme().error_bound(&ct), &mut rng)
+        .unwrap();
     assert!(matches!(
-        sk.decrypt_shared(&ct, &mut rng),
+        sk.decrypt_shared(&ct, sk.scheme().error_bound(&ct), &mut rng),
         Err(Error::Parameter {
             what: "sharing",
             ..
@@ -123,7 +164,7 @@ fn shared_decryptions_are_counted_and_need_room() {
     let sk = SecretKey::generate(&params, &mut rng).unwrap();
     let ct = sk.encrypt_at(&[0.25], 0, Some(1.0), &mut rng).unwrap();
     assert!(matches!(
-        sk.decrypt_shared(&ct, &mut rng),
+        sk.decrypt_shared(&ct, sk.scheme().error_bound(&ct), &mut rng),
         Err(Error::Parameter {
             what: "sharing",
             ..

@@ -57,14 +57,19 @@ fn objects() -> Objects {
     }
 }
 
-/// Reads whatever `name` stands for.
-fn read(o: &Objects, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    match name {
-        "parameters" => Params::insecure_from_bytes(bytes).map(drop),
-        "public_key" => PublicKey::from_bytes(&o.params, bytes).map(drop),
-        "evaluation_keys" => o.params.evaluation_keys_from_bytes(bytes).map(drop),
-        _ => o.evaluator.read_ciphertext(bytes).map(drop),
-    }
+/// Reads whatever `name` stands for and writes it again.
+fn read(o: &Objects, name: &str, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    Ok(match name {
+        "parameters" => Params::insecure_from_bytes(bytes)?.to_bytes(),
+        "public_key" => PublicKey::from_bytes(&o.params, bytes)?.to_bytes(),
+        "evaluation_keys" => {
+            let keys = o.params.evaluation_keys_from_bytes(bytes)?;
+            o.params.evaluation_keys_to_bytes(&keys)
+        }
+        _ => o
+            .evaluator
+            .write_ciphertext(&o.evaluator.read_ciphertext(bytes)?),
+    })
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -84,9 +89,9 @@ fn golden_files_are_read_forever() {
             std::fs::write(&path, bytes).unwrap();
         }
         let stored = std::fs::read(&path).unwrap();
-        read(&o, name, &stored).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(
-            &stored, bytes,
+        let again = read(&o, name, &stored).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(
+            stored == again,
             "{name}: version 1 is written differently now; a new form needs a new version"
         );
     }

@@ -8,6 +8,7 @@
 
 use crate::poly::{Basis, Coeff, Ntt, Poly};
 use crate::ring::Ring;
+use crate::switch::Addends;
 use cipherblas_math::sample::{self, Seed};
 use cipherblas_math::{AlignedVec, EmbeddingPlan};
 use cipherblas_scheme::Result;
@@ -210,8 +211,8 @@ impl PublicKey {
     }
 
     /// An encryption of zero at `level`, to which `message` (coefficients over that level's basis) is added on the way:
-    /// `round((v b, v a + e1) / p) + (e0 + message, 0)` for the first special prime p, so that the public key's own
-    /// error is divided by p.
+    /// `round((v b + e0, v a + e1) / p) + (message, 0)` for the first special prime p: an ordinary encryption modulo Qp,
+    /// switched to Q, so that its errors are divided by p.
     ///
     /// # Panics
     /// If the message is over another basis.
@@ -252,10 +253,16 @@ impl PublicKey {
         let add = |k: usize, limb: &mut [f64]| {
             let plan = ring.plan(k);
             let p = plan.modulus().residue(p % plan.modulus().value());
-            plan.kernels().scale_add_assign(limb, &error, -p);
+            plan.kernels().sub_assign(limb, &error);
             plan.kernels().scale_add_assign(limb, message.limb(k), -p);
         };
-        let c0 = division.apply(&u0, Some(&add));
+        let c0 = division.apply(
+            &u0,
+            Some(Addends {
+                dropped: &error,
+                kept: &add,
+            }),
+        );
         let c1 = division.apply(&u1, None);
         EncryptionOfZero { c0, c1, seed: None }
     }

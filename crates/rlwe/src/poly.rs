@@ -66,6 +66,10 @@ impl<R> Poly<R> {
         self.secret = true;
         self
     }
+    /// Whether the contents are zeroized when dropped.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.secret
+    }
     /// Ends the secrecy of contents that have become public, such as `e - a s`.
     pub(crate) fn into_public(mut self) -> Self {
         self.secret = false;
@@ -243,6 +247,7 @@ impl<R> Poly<R> {
         let mut out = Self::dirty(&self.ring, Basis { q, p: 0 });
         let len = out.data.len();
         out.data.copy_from_slice(&self.data[..len]);
+        out.secret = self.secret;
         out
     }
     fn change<S>(mut self) -> Poly<S> {

@@ -4,6 +4,7 @@ use cipherblas_math::AlignedVec;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
+use zeroize::Zeroize;
 
 /// Bytes kept for reuse; beyond it a returned buffer is freed.
 const RETAINED_BYTES: usize = 256 << 20;
@@ -46,9 +47,15 @@ impl Pool {
 
     /// A buffer that returns by itself.
     pub(crate) fn scratch(&self, len: usize) -> Scratch<'_> {
+        self.scratch_for(len, false)
+    }
+
+    /// As [`Pool::scratch`], zeroized before it returns if `secret`.
+    pub(crate) fn scratch_for(&self, len: usize, secret: bool) -> Scratch<'_> {
         Scratch {
             pool: self,
             data: self.take(len),
+            secret,
         }
     }
 }
@@ -56,6 +63,7 @@ impl Pool {
 pub(crate) struct Scratch<'a> {
     pool: &'a Pool,
     data: AlignedVec,
+    secret: bool,
 }
 
 impl Deref for Scratch<'_> {
@@ -73,6 +81,9 @@ impl DerefMut for Scratch<'_> {
 
 impl Drop for Scratch<'_> {
     fn drop(&mut self) {
+        if self.secret {
+            self.data.zeroize();
+        }
         self.pool
             .give(std::mem::replace(&mut self.data, AlignedVec::zeroed(0)));
     }

@@ -230,18 +230,22 @@ pub fn switch_product(c: &Poly<Ntt>, key: &KeySwitchKey) -> (Poly<Ntt>, Poly<Ntt
 }
 
 /// What a division adds to the coefficients of one limb before they are transformed.
-pub(crate) type Addend<'a> = &'a (dyn Fn(usize, &mut [f64]) + Sync);
+pub(crate) struct Addends<'a> {
+    /// Added to the first dropped limb's coefficients, before it is rounded away.
+    pub(crate) dropped: &'a [f64],
+    /// `kept(k, limb)` adds to the coefficients of `[x]_dropped` modulo prime `k`; their transform comes for free.
+    pub(crate) kept: &'a (dyn Fn(usize, &mut [f64]) + Sync),
+}
 
 impl Division {
-    /// `round(x / product of the dropped primes)` over the primes kept. `extra(k, limb)` may add to the coefficients of
-    /// `[x]_dropped` modulo prime `k`; its transform then comes for free.
-    pub(crate) fn apply(&self, x: &Poly<Ntt>, extra: Option<Addend<'_>>) -> Poly<Ntt> {
+    /// `round(x / product of the dropped primes)` over the primes kept.
+    pub(crate) fn apply(&self, x: &Poly<Ntt>, extra: Option<Addends<'_>>) -> Poly<Ntt> {
         let ring = x.ring().clone();
         let n = ring.degree();
         let count = self.dropped.len();
-        let mut dropped = ring.pool.scratch(count * n);
-        let mut y = ring.pool.scratch(count * n);
-        let mut v = ring.pool.scratch(n);
+        let mut dropped = ring.pool.scratch_for(count * n, x.is_secret());
+        let mut y = ring.pool.scratch_for(count * n, x.is_secret());
+        let mut v = ring.pool.scratch_for(n, x.is_secret());
         let position = |index: usize| {
             if index < ring.q_len() {
                 index
@@ -253,6 +257,10 @@ impl Division {
             limb.copy_from_slice(x.limb(position(self.dropped[k])));
             ring.plan(self.dropped[k]).inverse(limb);
         });
+        if let Some(extra) = &extra {
+            let kernels = ring.plan(self.dropped[0]).kernels();
+            kernels.add_assign(&mut dropped[..n], extra.dropped);
+        }
         {
             let from: Vec<&[f64]> = dropped.chunks(n).collect();
             let mut y: Vec<&mut [f64]> = y.chunks_mut(n).collect();
@@ -262,8 +270,8 @@ impl Division {
         let mut out = Poly::dirty(&ring, Basis { q: self.keep, p: 0 });
         out.fill_with(|m, k, limb| {
             self.converter.finish(&y, &v, k, limb);
-            if let Some(add) = extra {
-                add(k, limb);
+            if let Some(extra) = &extra {
+                (extra.kept)(k, limb);
             }
             ring.plan(k).forward(limb);
             m.sub_scale_assign(limb, x.limb(k), self.negative_inverse[k]);

@@ -288,11 +288,16 @@ pub trait Decrypt {
     ) -> Result<Vec<<Self::Scheme as Scheme>::Value>>;
     /// All slots, with noise added so that the result can be shown to others (IND-CPA-D, eprint 2020/1533, 2022/816).
     ///
+    /// The noise follows `bound`, the owner's own bound on the error of every slot. The bound that a ciphertext carries
+    /// ([`ErrorBound`]) came with it: it is the word of whoever computed it, and may be passed here only if that party is
+    /// trusted to have computed what it was asked to.
+    ///
     /// # Errors
-    /// As `decrypt`; `Parameter` when the key's query budget is used up.
+    /// As `decrypt`; `Parameter` when the key's query budget is used up, or the ciphertext itself declares a larger error.
     fn decrypt_shared<R: CryptoRng + ?Sized>(
         &self,
         ct: &<Self::Scheme as Scheme>::Ciphertext,
+        bound: f64,
         rng: &mut R,
     ) -> Result<Vec<<Self::Scheme as Scheme>::Value>>;
 }

@@ -131,7 +131,11 @@ where
                 &self.periodic(&values),
                 1,
             );
-            let shared = must("decrypt_shared", self.key.decrypt_shared(&ct, rng));
+            let shared = must(
+                "decrypt_shared",
+                self.key
+                    .decrypt_shared(&ct, self.evaluator.error_bound(&ct), rng),
+            );
             let difference = distance(&shared, &self.periodic(&values));
             assert!(
                 difference <= self.shared_precision,

@@ -51,7 +51,7 @@ impl Combine for Evaluator {
         let scale = self.params.scale(level);
         // Integers round(w * fine) stand for round(w * fine) * grid, with fine * grid = scale.
         let wanted = f64::from(self.params.precision_bits()) + 2.0 + (cols as f64).log2() / 2.0;
-        let grid = (scale.log2() - wanted).floor().max(0.0).exp2();
+        let grid = (scale.log2() - wanted).floor().clamp(0.0, 50.0).exp2();
         let fine = scale / grid;
         let integers: Vec<f64> = weights.data().iter().map(|w| (w * fine).round()).collect();
         let largest = integers.iter().fold(0.0f64, |m, w| m.max(w.abs()));

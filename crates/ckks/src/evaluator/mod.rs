@@ -8,6 +8,7 @@ mod rotate;
 pub use plain::Plaintext;
 
 use crate::ciphertext::Ciphertext;
+use crate::noise::{ARITHMETIC_ERROR, TRANSFORM_ERROR};
 use crate::params::Params;
 use cipherblas_rlwe::switch;
 use cipherblas_rlwe::{EvaluationKeys, Ntt, Poly};
@@ -102,6 +103,8 @@ impl Evaluator {
             key: "evaluation keys".into(),
         })
     }
+    /// A result. Values stay below `2^integer_bits` by the contract of the parameters, so that the magnitude is capped
+    /// there; an error that has left the doubles' range stays at its end.
     pub(crate) fn assemble(
         &self,
         c0: Poly<Ntt>,
@@ -110,15 +113,15 @@ impl Evaluator {
         error: f64,
         magnitude: f64,
     ) -> Ciphertext {
-        // Results are below the largest value, or they cannot be decrypted. The bound on the error of a deep computation may
-        // leave the doubles; it then says nothing, but stays a number.
+        let magnitude = magnitude.min(self.params.max_value());
+        let error = (error + magnitude * ARITHMETIC_ERROR).min(f64::MAX);
         Ciphertext {
             c0,
             c1,
             seed: None,
             level,
-            error: error.min(f64::MAX),
-            magnitude: magnitude.min(self.params.max_value()),
+            error,
+            magnitude,
             params: self.params.id(),
             key: self.key,
         }
@@ -188,8 +191,7 @@ impl Scheme for Evaluator {
 
 impl ErrorBound for Evaluator {
     fn error_bound(&self, ct: &Ciphertext) -> f64 {
-        // Transforms in doubles add less than 2^-45 of the largest value on the way in and out.
-        ct.error + ct.magnitude * (-45f64).exp2()
+        ct.error + ct.magnitude * TRANSFORM_ERROR
     }
     fn magnitude_bound(&self, ct: &Ciphertext) -> f64 {
         ct.magnitude

@@ -116,11 +116,12 @@ fn decrypt_blocks<K: Decrypt>(
 fn decrypt_blocks_shared<K: Decrypt, R: CryptoRng + ?Sized>(
     key: &K,
     blocks: &[Arc<<K::Scheme as Scheme>::Ciphertext>],
+    bound: f64,
     rng: &mut R,
 ) -> Result<Vec<Vec<<K::Scheme as Scheme>::Value>>> {
     blocks
         .iter()
-        .map(|ct| key.decrypt_shared(ct, rng))
+        .map(|ct| key.decrypt_shared(ct, bound, rng))
         .collect()
 }
 

@@ -118,13 +118,15 @@ impl<S: Scheme> EncryptedVector<S> {
     /// The values with noise that lets them be shown to others.
     ///
     /// # Errors
-    /// As [`decrypt`](Self::decrypt); `Parameter` when the key's query budget is used up.
+    /// As [`decrypt`](Self::decrypt); `Parameter` when the key's query budget is used up, or a ciphertext declares a
+    /// larger error than `bound`, the owner's own bound (see [`Decrypt::decrypt_shared`]).
     pub fn decrypt_shared<K: Decrypt<Scheme = S>, R: CryptoRng + ?Sized>(
         &self,
         key: &K,
+        bound: f64,
         rng: &mut R,
     ) -> Result<Vec<S::Value>> {
-        let blocks = decrypt_blocks_shared(key, &self.blocks, rng)?;
+        let blocks = decrypt_blocks_shared(key, &self.blocks, bound, rng)?;
         self.packing.unpack(self.len, &blocks)
     }
 

@@ -89,6 +89,7 @@ impl Decrypt for ClearKey {
     fn decrypt_shared<R: CryptoRng + ?Sized>(
         &self,
         ct: &ClearCiphertext,
+        _bound: f64,
         _rng: &mut R,
     ) -> Result<Vec<f64>> {
         self.decrypt(ct)

@@ -258,7 +258,7 @@ where
         must_fail("decrypt", self.other.decrypt(&x), class, foreign);
         must_fail(
             "decrypt_shared",
-            self.key.decrypt_shared(&y, rng),
+            self.key.decrypt_shared(&y, 1e-3, rng),
             class,
             foreign,
         );

@@ -301,8 +301,13 @@ impl Decrypt for FaultyKey {
         }
         Ok(values)
     }
-    fn decrypt_shared<R: CryptoRng + ?Sized>(&self, ct: &Ct, rng: &mut R) -> Result<Vec<f64>> {
-        let values = self.right.decrypt_shared(ct, rng)?;
+    fn decrypt_shared<R: CryptoRng + ?Sized>(
+        &self,
+        ct: &Ct,
+        bound: f64,
+        rng: &mut R,
+    ) -> Result<Vec<f64>> {
+        let values = self.right.decrypt_shared(ct, bound, rng)?;
         let noise = if self.fault == Fault::SharingIsCoarse {
             1e-3
         } else {
