@@ -24,7 +24,7 @@ use std::thread;
 
 const USAGE: &str = "usage: encrypted_training [--iterations N] [--precision-bits P]
 
-  --iterations N       gradient steps (default: as many as fit at ring degree 2^15)
+  --iterations N       gradient steps (default: as many as 500 MB of keys at ring degree 2^15 afford)
   --precision-bits P   weights have to agree with training in clear to 2^-P (default: 12)";
 
 /// What the command line asks for.
@@ -34,7 +34,8 @@ struct Options {
     precision_bits: u32,
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
+/// The options; `None` if only help was asked for.
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options {
         iterations: None,
         precision_bits: 12,
@@ -51,16 +52,20 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         match name.as_str() {
             "--iterations" => options.iterations = Some(number(value()?)? as usize),
             "--precision-bits" => options.precision_bits = number(value()?)?,
-            "--help" | "-h" => return Err(USAGE.into()),
+            "--help" | "-h" => return Ok(None),
             other => return Err(format!("{other} is not an option\n\n{USAGE}")),
         }
     }
-    Ok(options)
+    Ok(Some(options))
 }
 
 fn main() -> ExitCode {
     let options = match parse(std::env::args().skip(1)) {
-        Ok(options) => options,
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         Err(message) => {
             eprintln!("{message}");
             return ExitCode::from(2);

@@ -3,7 +3,7 @@
 use crate::Options;
 use crate::data::{self, Part};
 use crate::protocol::{Job, Tag, receive, send};
-use crate::report::{self, Bar, line};
+use crate::report::{self, Bar, Elsewhere, line};
 use cipherblas::ckks::{Params, SecretKey};
 use cipherblas::linalg::{EncryptOptions, EncryptedMatrix, EncryptedVector};
 use cipherblas::models::plan::SCORING_DEPTH;
@@ -46,7 +46,11 @@ pub(crate) fn run(
     let mut rng = rand::rng();
     let secret = SecretKey::generate(&params, &mut rng)?;
     let mut last = Instant::now();
-    let mut bar = Bar::new("evaluation keys", plan.keys().rotations.len() + 1);
+    let mut bar = Bar::new(
+        "evaluation keys",
+        plan.keys().rotations.len() + 1,
+        Elsewhere::Nothing,
+    );
     let keys = secret.evaluation_keys_with_progress(plan.keys(), &mut rng, |_, _| {
         bar.step(last.elapsed());
         last = Instant::now();
@@ -94,7 +98,7 @@ pub(crate) fn run(
 
     println!("\nServer: training on ciphertexts");
     let start = Instant::now();
-    let mut bar = Bar::new("iteration", job.iterations);
+    let mut bar = Bar::new("iteration", job.iterations, Elsewhere::LineForEachStep);
     let body = loop {
         match receive(from_server)? {
             (Tag::Progress, body) => bar.step(Duration::from_micros(micros(&body))),

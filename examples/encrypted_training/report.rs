@@ -27,16 +27,23 @@ pub(crate) fn peak_memory() -> Option<usize> {
     Some(kib * 1024)
 }
 
-/// A progress bar on a terminal; a line for each step elsewhere.
+/// What is printed where there is no terminal to draw a bar on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    Nothing,
+    LineForEachStep,
+}
+
+/// A progress bar on a terminal.
 pub(crate) struct Bar {
     bar: ProgressBar,
     what: &'static str,
-    terminal: bool,
+    lines: bool,
     steps: Vec<Duration>,
 }
 
 impl Bar {
-    pub(crate) fn new(what: &'static str, steps: usize) -> Self {
+    pub(crate) fn new(what: &'static str, steps: usize, elsewhere: Elsewhere) -> Self {
         let bar = ProgressBar::new(steps as u64);
         let style = ProgressStyle::with_template("  {msg:<22} [{bar:30}] {pos}/{len} {elapsed}");
         if let Ok(style) = style {
@@ -47,7 +54,7 @@ impl Bar {
         Self {
             bar,
             what,
-            terminal: std::io::stderr().is_terminal(),
+            lines: elsewhere == Elsewhere::LineForEachStep && !std::io::stderr().is_terminal(),
             steps: Vec::new(),
         }
     }
@@ -59,8 +66,9 @@ impl Bar {
         let seconds = took.as_secs_f64();
         self.bar
             .set_message(format!("{} ({seconds:.2} s)", self.what));
-        if !self.terminal {
-            println!("  {} {:<12} {seconds:.2} s", self.what, self.steps.len());
+        if self.lines {
+            let what = format!("{} {}", self.what, self.steps.len());
+            line(&what, format!("{seconds:.2} s"));
         }
     }
 
