@@ -125,8 +125,8 @@ mod avx2 {
             let (mut lane, mut to) = (0, 0);
             while lane < 4 {
                 if set >> lane & 1 == 1 {
-                    table[set][2 * to] = 2 * lane as i32;
-                    table[set][2 * to + 1] = 2 * lane as i32 + 1;
+                    table[set][2 * to] = 2 * lane;
+                    table[set][2 * to + 1] = 2 * lane + 1;
                     to += 1;
                 }
                 lane += 1;
