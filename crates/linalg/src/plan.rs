@@ -40,6 +40,16 @@ pub struct Plan {
     inputs: usize,
 }
 
+/// What to prefer where a rotation can be had from several keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preference {
+    /// As few keys as possible: sums over `n` positions by doubling, `log2 n` keys.
+    #[default]
+    FewKeys,
+    /// Less time: sums four by four, for half as many keys again. With them, a kernel takes the faster way by itself.
+    Speed,
+}
+
 /// Seconds that each operation takes, on one machine, with one parameter set, at a typical depth.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Costs {
@@ -143,7 +153,20 @@ impl Plan {
         max_depth: usize,
         computation: impl FnOnce(&Tracer) -> Result<()>,
     ) -> Result<Self> {
-        let tracer = Tracer::new(slots, max_depth)?;
+        Self::trace_for(Preference::FewKeys, slots, max_depth, computation)
+    }
+
+    /// As [`trace`](Self::trace), with a preference for few keys or for speed.
+    ///
+    /// # Errors
+    /// As [`trace`](Self::trace).
+    pub fn trace_for(
+        preference: Preference,
+        slots: usize,
+        max_depth: usize,
+        computation: impl FnOnce(&Tracer) -> Result<()>,
+    ) -> Result<Self> {
+        let tracer = Tracer::new(slots, max_depth, preference)?;
         computation(&tracer)?;
         Ok(tracer.plan())
     }

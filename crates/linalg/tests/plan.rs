@@ -1,6 +1,6 @@
 //! A plan lists exactly what a computation uses: every key it lists is needed, none is missing.
 
-use cipherblas_linalg::plan::{Costs, Plan, Tracer, choose};
+use cipherblas_linalg::plan::{Costs, Plan, Preference, Tracer, choose};
 use cipherblas_linalg::{
     Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order, PlainMatrix,
     Tile, VectorPacking,
@@ -163,13 +163,42 @@ fn plain_products_of_the_goals() {
     let periodic = trace(&w, VectorPacking::periodic(64, 4096).unwrap());
     let c = periodic.counts();
     assert_eq!((c.hoisted_rotations, c.summed_rotations), (7, 7));
-    // 256 -> 128: fifteen baby steps, seven giant steps, one fold.
+    // 256 -> 128: the vector stretched by 16 meets eight diagonals of 16 rows: 8 products, 3 + 1 + 5 rotations.
     let w = PlainMatrix::new(128, 256, vec![0.5; 128 * 256]).unwrap();
     let c = *trace(&w, w.input_packing(4096).unwrap()).counts();
+    assert_eq!(c.plain_multiplications, 8);
+    assert_eq!(
+        (c.hoisted_rotations, c.summed_rotations, c.rotations),
+        (3, 1, 5)
+    );
+    // Not stretched: fifteen baby steps, seven giant steps, one doubling.
+    let c = *trace(&w, VectorPacking::periodic(256, 4096).unwrap()).counts();
     assert_eq!(
         (c.hoisted_rotations, c.summed_rotations, c.rotations),
         (15, 7, 1)
     );
+}
+
+#[test]
+fn speed_costs_keys() {
+    let dot = |preference| {
+        Plan::trace_for(preference, 4096, 1, |t| {
+            let v = t.vector(4096, &EncryptOptions::new())?;
+            v.dot(&v).map(drop)
+        })
+        .unwrap()
+    };
+    let (few, fast) = (dot(Preference::FewKeys), dot(Preference::Speed));
+    assert_eq!(few, dot(Preference::default()));
+    assert_eq!(
+        (few.keys().rotations.len(), few.counts().rotations),
+        (12, 12)
+    );
+    assert_eq!(
+        (fast.keys().rotations.len(), fast.counts().rotations),
+        (18, 0)
+    );
+    assert_eq!(fast.counts().summed_rotations, 18);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Rotate for Evaluator {
             .collect()
     }
 
-    /// One division by P for the whole sum.
+    /// One division by P for the whole sum; one decomposition for each ciphertext, however often it is listed.
     fn rotate_sum(&self, cts: &[&Ciphertext], steps: &[i64]) -> Result<Ciphertext> {
         self.guard("rotate", cts)?;
         if cts.is_empty() || cts.len() != steps.len() {
@@ -113,8 +113,32 @@ impl Rotate for Evaluator {
                 hint: "give one step for each ciphertext",
             });
         }
-        let cts = self.leveled(cts)?;
-        let level = cts[0].level;
+        // Terms that are rotations of one ciphertext share its decomposition.
+        let same: Vec<usize> = cts
+            .iter()
+            .map(|a| cts.iter().take_while(|b| !std::ptr::eq(*a, **b)).count())
+            .collect();
+        let moves: Vec<bool> = steps.iter().map(|&s| self.rotation(s).0 != 1).collect();
+        let level = cts.iter().map(|ct| ct.level).min().unwrap_or(0);
+        let lowered = cts
+            .iter()
+            .map(|ct| {
+                let low = ct.level > level;
+                low.then(|| self.scaled_to("rotate", ct, 1.0, level))
+                    .transpose()
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let cts: Vec<&Ciphertext> = cts
+            .iter()
+            .zip(&lowered)
+            .map(|(ct, low)| low.as_ref().unwrap_or(ct))
+            .collect();
+        let digits: Vec<Option<Digits>> = (0..cts.len())
+            .map(|i| {
+                let uses = (0..cts.len()).filter(|&k| same[k] == i && moves[k]).count();
+                (uses > 1).then(|| Digits::decompose(&cts[i].c1))
+            })
+            .collect();
         let ring = self.params.ring();
         let basis = cipherblas_rlwe::Basis {
             q: ring.basis(level).q,
@@ -124,11 +148,11 @@ impl Rotate for Evaluator {
         let mut still: Option<(Poly<_>, Poly<_>)> = None;
         let noise = self.params.noise();
         let (mut error, mut magnitude, mut switched) = (0.0, 0.0, false);
-        for (ct, &step) in cts.iter().zip(steps) {
+        for (i, (ct, &step)) in cts.iter().zip(steps).enumerate() {
             error += ct.error;
             magnitude += ct.magnitude;
             let (g, name) = self.rotation(step);
-            if g == 1 {
+            if !moves[i] {
                 match &mut still {
                     Some((c0, c1)) => {
                         c0.add_assign(&ct.c0);
@@ -139,7 +163,10 @@ impl Rotate for Evaluator {
                 continue;
             }
             let key = self.key("rotate", g, || name.clone())?;
-            let mut u = switch::switch_product(&ct.c1, key);
+            let mut u = match &digits[same[i]] {
+                Some(digits) => digits.product(key),
+                None => switch::switch_product(&ct.c1, key),
+            };
             switch::add_lifted(&mut u.0, &ct.c0);
             switch::add_permuted(&mut acc, &u, &*ring.automorphism(g)?);
             error += noise.key_switch(ring, level) / self.params.scale(level);

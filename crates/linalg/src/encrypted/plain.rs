@@ -1,5 +1,6 @@
 use super::{EncryptedMatrix, EncryptedVector};
-use crate::kernel::matmul_plain::{PreparedWeights, VectorPlan};
+use crate::kernel::matmul_plain::VectorPlan;
+use crate::kernel::slots::PreparedMap;
 use crate::packing::VectorPacking;
 use crate::shape::{check_data, mismatch, padded};
 use cipherblas_scheme::{
@@ -49,27 +50,23 @@ impl<V: Value> PlainMatrix<V> {
         }
     }
 
-    /// The packing of an encrypted vector that [`matvec`](Self::matvec) is fastest with: stretched over the rows where
-    /// `rows * columns` (padded) fit in the slots, so that one product and `log2(columns)` rotations suffice; otherwise the
-    /// canonical one.
+    /// The packing of an encrypted vector that [`matvec`](Self::matvec) is fastest with: stretched as far as the slots
+    /// allow, at most over the rows.
     ///
     /// # Errors
     /// `Shape` for dimensions that do not fit in memory.
     pub fn input_packing(&self, slots: usize) -> Result<VectorPacking> {
         let repeat = padded("plain matrix x encrypted vector", self.rows)?;
-        let period = padded("plain matrix x encrypted vector", self.cols)?;
-        match repeat.checked_mul(period) {
-            Some(width) if width <= slots => VectorPacking::stretched(self.cols, repeat, slots),
-            _ => VectorPacking::periodic(self.cols, slots),
-        }
+        let period = padded("plain matrix x encrypted vector", self.cols)?.min(slots);
+        VectorPacking::stretched(self.cols, repeat.min(slots / period), slots)
     }
 
     /// Plain matrix x encrypted vector. One level.
     ///
-    /// A periodic vector of period `p`: baby-step giant-step over `min(rows, p)` diagonals (padded), about
-    /// `sqrt(2 p)` hoisted rotations and `sqrt(p / 2)` others, and `log2(p / rows)` more if there are fewer rows. A
-    /// vector stretched at least over the rows ([`input_packing`](Self::input_packing)): `log2(period)` rotations. Every slot
-    /// of the result holds one of its values or padding.
+    /// For `m` rows and `n` columns, rounded up to powers of two, and a vector that is stretched by `r` (1 for the canonical
+    /// packing): `d = min(m / r, n)` products with plain values by baby steps and giant steps, about `sqrt(2 d)` hoisted
+    /// rotations and `sqrt(d / 2)` others, and `log2(n r / m)` more if that is positive. The result is in the canonical
+    /// packing (its period at least `r`); every slot holds one of its values or padding.
     ///
     /// # Errors
     /// `Shape`, `Depth`, `MissingKey`, `Value`.
@@ -142,8 +139,7 @@ impl<V: Value> PlainMatrix<V> {
             });
         }
         let (plan, output) = self.plan(packing, self.cols, evaluator.slots())?;
-        let inputs = packing.blocks(self.cols);
-        let weights = plan.prepare(evaluator, self.weights()?, inputs, depth)?;
+        let weights = plan.prepare(evaluator, self.weights()?, depth)?;
         Ok(PreparedMatrix {
             evaluator: evaluator.clone(),
             rows: self.rows,
@@ -190,7 +186,7 @@ pub struct PreparedMatrix<S: MulPlain> {
     input: VectorPacking,
     output: VectorPacking,
     plan: VectorPlan,
-    weights: PreparedWeights<S>,
+    weights: PreparedMap<S>,
 }
 
 impl<S: Add + MulPlain + Rotate> PreparedMatrix<S> {

@@ -362,8 +362,8 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
         } else {
             let sums = reduce::add_outer_blocks(ev, &grid, &self.blocks)?;
             elementwise::map::<S>(&sums, |_, ct| match factor {
-                Some(f) => reduce::outer_sums(ev, &tile, ev.mul_scalar(ct, f)?),
-                None => reduce::outer_sums(ev, &tile, ct.clone()),
+                Some(f) => reduce::outer_sums(ev, &tile, &ev.mul_scalar(ct, f)?),
+                None => reduce::outer_sums(ev, &tile, ct),
             })?
         };
         Ok(self.vector(len, packing, blocks))
@@ -403,7 +403,7 @@ impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
         let blocks = if inside {
             reduce::inner_sums(ev, &tile, sums, None)?
         } else {
-            elementwise::map::<S>(&sums, |_, ct| reduce::outer_sums(ev, &tile, ct.clone()))?
+            elementwise::map::<S>(&sums, |_, ct| reduce::outer_sums(ev, &tile, ct))?
         };
         Ok(self.vector(self.rows, tile.row_packing(), blocks))
     }

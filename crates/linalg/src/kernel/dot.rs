@@ -3,7 +3,6 @@
 use super::elementwise::products;
 use super::reduce::fold;
 use crate::packing::VectorPacking;
-use crate::shape::doublings;
 use cipherblas_scheme::{Add, Mul, MulPlain, Result, Rotate};
 use std::sync::Arc;
 
@@ -16,11 +15,8 @@ pub(crate) fn dot<S: Add + Mul + Rotate>(
 ) -> Result<S::Ciphertext> {
     let a: Vec<_> = a.iter().map(|ct| &**ct).collect();
     let b: Vec<_> = b.iter().map(|ct| &**ct).collect();
-    fold(
-        ev,
-        products(ev, &a, &b)?,
-        doublings(packing.period(), packing.repeat()),
-    )
+    let product = products(ev, &a, &b)?;
+    fold(ev, &product, packing.period(), packing.repeat() as i64)
 }
 
 /// Encrypted . plain: one level, `log2(period)` rotations.
@@ -36,5 +32,5 @@ pub(crate) fn dot_plain<S: Add + MulPlain + Rotate>(
         &a.iter().map(|ct| &**ct).collect::<Vec<_>>(),
         &plains.iter().collect::<Vec<_>>(),
     )?;
-    fold(ev, product, doublings(packing.period(), packing.repeat()))
+    fold(ev, &product, packing.period(), packing.repeat() as i64)
 }

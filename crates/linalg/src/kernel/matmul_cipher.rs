@@ -5,7 +5,7 @@
 //! rows are cut out of tiles by a mask (one level) and spread by doubling.
 
 use super::elementwise::{products, total};
-use super::reduce::{fold, outer_sums};
+use super::reduce::outer_sums;
 use super::slots::rotations;
 use super::{Blocks, align, each};
 use crate::packing::{Grid, Tile};
@@ -38,7 +38,7 @@ pub(crate) fn inner_vectors<S: Add + MulPlain + Rotate>(
         whole(o)
             .map(|b| {
                 let one = ev.mul_prepared(&[&cts[b]], &[&masks[o % grid.outer]])?;
-                outer_sums(ev, tile, one).map(Arc::new)
+                outer_sums(ev, tile, &one).map(Arc::new)
             })
             .collect()
     })
@@ -70,10 +70,12 @@ pub(crate) fn outer_vectors<S: Add + MulPlain + Rotate>(
             .map(|b| {
                 let one = ev.mul_prepared(&[&cts[b]], &[&masks[at]])?;
                 // Only position `at` of a group holds something: with each bit, copy it to where that bit differs.
-                let steps = doublings(inner, repeat)
-                    .enumerate()
-                    .map(|(bit, step)| if at >> bit & 1 == 1 { step } else { -step });
-                fold(ev, one, steps).map(Arc::new)
+                let mut spread = one;
+                for (bit, step) in doublings(inner, repeat).enumerate() {
+                    let step = if at >> bit & 1 == 1 { step } else { -step };
+                    spread = ev.add(&spread, &ev.rotate(&spread, step)?)?;
+                }
+                Ok(Arc::new(spread))
             })
             .collect()
     })
@@ -178,7 +180,7 @@ fn diagonals<S: Add + Mul + Rotate>(
         }
         out.extend(super::blocks::<S>(ks.len(), |k| {
             let terms: Vec<_> = partial.iter().map(|p| &*p[k]).collect();
-            outer_sums(ev, tile, total(ev, &terms)?)
+            outer_sums(ev, tile, &total(ev, &terms)?)
         })?);
     }
     Ok(out)

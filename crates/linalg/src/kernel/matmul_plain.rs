@@ -5,10 +5,9 @@
 
 use super::combine::along_outer;
 use super::reduce::fold;
-use super::slots::SlotMap;
-use super::{Blocks, align, each};
+use super::slots::{PreparedMap, SlotMap};
+use super::{Blocks, each};
 use crate::packing::{Grid, VectorPacking};
-use crate::shape::doublings;
 use cipherblas_scheme::{Add, Combine, MulPlain, Result, Rotate, Value, WeightMatrix};
 use std::sync::Arc;
 
@@ -157,19 +156,21 @@ fn band_map(grid: &Grid, outs: usize, from: usize, to: usize) -> SlotMap {
 }
 
 /// How a plain matrix is applied to a vector of a given packing.
+///
+/// The vector's values stand in groups of `repeat` slots, `period` of them. The result's rows are cut into groups of
+/// `repeat` as well, so that slot `u` of group `i` belongs to row `(i mod groups) * repeat + u`: the vector rotated by `k`
+/// groups meets there column `i + k`. For `min(groups, period)` rotations that is every row with every column, once, and what
+/// belongs to one row stands `groups` groups apart: complete sums gather it. The more the vector is stretched, the
+/// fewer the rotations and the fuller the plaintexts; not stretched at all, this is the method of Halevi and Shoup (CRYPTO
+/// 2014, section 4.3) on generalized diagonals.
 #[derive(Clone, Debug)]
-pub(crate) enum VectorPlan {
-    /// Generalized diagonals; then a sum over `folds` copies.
-    Diagonals {
-        map: SlotMap,
-        /// Inputs and outputs to a block.
-        cols: usize,
-        rows: usize,
-        stride: usize,
-    },
-    /// The vector is stretched over at least as many slots as the matrix has rows: each value meets a column, and one
-    /// complete sum over the groups does the rest.
-    Spread { repeat: usize, groups: usize },
+pub(crate) struct VectorPlan {
+    map: SlotMap,
+    repeat: usize,
+    /// Groups of values in an input.
+    period: usize,
+    /// Groups of rows in an output.
+    groups: usize,
 }
 
 impl VectorPlan {
@@ -182,55 +183,46 @@ impl VectorPlan {
     ) -> Result<(Self, VectorPacking)> {
         let (repeat, period) = (packing.repeat(), packing.period());
         let padded = crate::shape::padded("plain matrix x encrypted vector", rows)?;
-        if repeat >= padded && repeat > 1 {
-            let plan = Self::Spread {
-                repeat,
-                groups: period,
-            };
-            return Ok((plan, VectorPacking::new(1, repeat)?));
-        }
-        let block_rows = padded.min(slots / repeat);
-        let (n, width) = (block_rows.min(period), block_rows.max(period));
+        let block_rows = padded.min(slots).max(repeat);
+        let groups = block_rows / repeat;
+        let (n, width) = (groups.min(period), groups.max(period));
         let outputs: Vec<Vec<(usize, i64)>> = (0..rows.div_ceil(block_rows))
             .map(|o| {
-                let r = block_len(rows, block_rows, o);
+                let r = block_len(rows, block_rows, o).div_ceil(repeat);
                 let mut terms = Vec::new();
                 for i in 0..packing.blocks(cols) {
                     let c = block_len(cols, period, i);
-                    let hit =
-                        |k: usize| (0..width).any(|s| s % block_rows < r && (s + k) % period < c);
+                    let hit = |k: usize| (0..width).any(|s| s % groups < r && (s + k) % period < c);
                     terms.extend((0..n).filter(|&k| hit(k)).map(|k| (i, (k * repeat) as i64)));
                 }
                 terms
             })
             .collect();
-        let map = SlotMap::new(packing.blocks(cols), &outputs, width * repeat, repeat);
-        let plan = Self::Diagonals {
-            map,
-            cols: period,
-            rows: block_rows,
-            stride: repeat,
+        let plan = Self {
+            map: SlotMap::new(packing.blocks(cols), &outputs, width * repeat, repeat),
+            repeat,
+            period,
+            groups,
         };
-        Ok((plan, VectorPacking::new(repeat, block_rows)?))
+        Ok((plan, VectorPacking::new(1, block_rows)?))
     }
 
     /// Values of step `k` from input `i` to output `o`.
-    fn diagonal<V: Value>(&self, w: WeightMatrix<'_, V>, o: usize, i: usize, k: i64) -> Vec<V> {
-        let Self::Diagonals {
-            cols, rows, stride, ..
-        } = *self
-        else {
-            unreachable!("only maps have diagonals")
-        };
-        let k = k as usize / stride;
-        let at = |s: usize| Some((o * rows + s % rows, i * cols + (s + k) % cols));
-        values(rows.max(cols), stride, at, w)
-    }
-
-    /// The columns of `w` that meet input block `i`, one group of slots each.
-    fn spread<V: Value>(repeat: usize, groups: usize, w: WeightMatrix<'_, V>, i: usize) -> Vec<V> {
-        let at = |s: usize| Some((s % repeat, i * groups + s / repeat));
-        values(repeat * groups, 1, at, w)
+    fn values<V: Value>(&self, w: WeightMatrix<'_, V>, o: usize, i: usize, k: i64) -> Vec<V> {
+        let (repeat, period, groups) = (self.repeat, self.period, self.groups);
+        let k = k as usize / repeat;
+        (0..groups.max(period) * repeat)
+            .map(|s| {
+                let (group, u) = (s / repeat, s % repeat);
+                let r = (o * groups + group % groups) * repeat + u;
+                let c = i * period + (group + k) % period;
+                if r < w.rows() && c < w.cols() {
+                    w.row(r)[c]
+                } else {
+                    V::ZERO
+                }
+            })
+            .collect()
     }
 
     /// Applies the weights, encoding them on the way.
@@ -240,19 +232,8 @@ impl VectorPlan {
         w: WeightMatrix<'_, S::Value>,
         cts: &[Arc<S::Ciphertext>],
     ) -> Result<Blocks<S>> {
-        match self {
-            Self::Diagonals { map, .. } => {
-                let out = map.apply(ev, cts, &|o, i, k| self.diagonal(w, o, i, k))?;
-                self.folded(ev, out)
-            }
-            &Self::Spread { repeat, groups } => {
-                let (cts, depth) = align(ev, cts)?;
-                let plains = each(cts.len(), |i| {
-                    ev.prepare(&Self::spread(repeat, groups, w, i), depth)
-                })?;
-                spread_sum(ev, &cts, &plains, repeat, groups)
-            }
-        }
+        let values = |o, i, k| self.values(w, o, i, k);
+        self.folded(ev, self.map.apply(ev, cts, &values)?)
     }
 
     /// Encodes the weights for vectors at `depth`.
@@ -260,78 +241,30 @@ impl VectorPlan {
         &self,
         ev: &S,
         w: WeightMatrix<'_, S::Value>,
-        inputs: usize,
         depth: usize,
-    ) -> Result<PreparedWeights<S>> {
-        Ok(match self {
-            Self::Diagonals { map, .. } => {
-                PreparedWeights::Diagonals(
-                    map.prepare(ev, depth, &|o, i, k| self.diagonal(w, o, i, k))?,
-                )
-            }
-            &Self::Spread { repeat, groups } => PreparedWeights::Spread(
-                each(inputs, |i| {
-                    ev.prepare(&Self::spread(repeat, groups, w, i), depth)
-                })?,
-                depth,
-            ),
-        })
+    ) -> Result<PreparedMap<S>> {
+        let values = |o, i, k| self.values(w, o, i, k);
+        self.map.prepare(ev, depth, &values)
     }
 
     /// Applies weights that were prepared by this plan.
     pub(crate) fn apply_prepared<S: Add + MulPlain + Rotate>(
         &self,
         ev: &S,
-        weights: &PreparedWeights<S>,
+        weights: &PreparedMap<S>,
         cts: &[Arc<S::Ciphertext>],
     ) -> Result<Blocks<S>> {
-        match (self, weights) {
-            (Self::Spread { repeat, groups }, PreparedWeights::Spread(plains, depth)) => {
-                let cts = super::lower(ev, cts, *depth)?;
-                spread_sum(ev, &cts, plains, *repeat, *groups)
-            }
-            (_, PreparedWeights::Diagonals(map)) => self.folded(ev, map.apply(ev, cts)?),
-            _ => unreachable!("weights are kept with the plan that prepared them"),
-        }
+        self.folded(ev, weights.apply(ev, cts)?)
     }
 
-    /// Where there are fewer outputs than inputs, each output is spread over several slots.
+    /// Gathers what belongs to one row from the groups that it is spread over.
     fn folded<S: Add + Rotate>(&self, ev: &S, out: Blocks<S>) -> Result<Blocks<S>> {
-        let Self::Diagonals {
-            cols, rows, stride, ..
-        } = *self
-        else {
-            return Ok(out);
-        };
-        if cols <= rows {
+        if self.period <= self.groups {
             return Ok(out);
         }
         super::blocks::<S>(out.len(), |i| {
-            fold(ev, (*out[i]).clone(), doublings(cols / rows, rows * stride))
+            let stride = (self.groups * self.repeat) as i64;
+            fold(ev, &out[i], self.period / self.groups, stride)
         })
     }
-}
-
-fn spread_sum<S: Add + MulPlain + Rotate>(
-    ev: &S,
-    cts: &[Arc<S::Ciphertext>],
-    plains: &[S::Plaintext],
-    repeat: usize,
-    groups: usize,
-) -> Result<Blocks<S>> {
-    let products = ev.mul_prepared(
-        &cts.iter().map(|ct| &**ct).collect::<Vec<_>>(),
-        &plains.iter().collect::<Vec<_>>(),
-    )?;
-    Ok(vec![Arc::new(fold(
-        ev,
-        products,
-        doublings(groups, repeat),
-    )?)])
-}
-
-/// Weights encoded for one depth.
-pub(crate) enum PreparedWeights<S: MulPlain> {
-    Diagonals(super::slots::PreparedMap<S>),
-    Spread(Vec<S::Plaintext>, usize),
 }

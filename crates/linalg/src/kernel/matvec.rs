@@ -13,7 +13,6 @@ use super::reduce::{fold, inner_sums, outer_sums};
 use super::slots::{gather_rotations, rotations};
 use super::{Blocks, each};
 use crate::packing::{Diagonal, Grid, Tile};
-use crate::shape::doublings;
 use cipherblas_scheme::{Add, Mul, MulPlain, Result, Rotate};
 use std::sync::Arc;
 
@@ -45,7 +44,7 @@ pub(crate) fn contract_outer<S: Add + Mul + Rotate>(
     let v: Vec<&S::Ciphertext> = vector.iter().map(|ct| &**ct).collect();
     super::blocks::<S>(grid.inner_blocks(), |i| {
         let column: Vec<_> = (0..v.len()).map(|o| &*cts[grid.block(i, o)]).collect();
-        outer_sums(ev, tile, products(ev, &column, &v)?)
+        outer_sums(ev, tile, &products(ev, &column, &v)?)
     })
 }
 
@@ -73,6 +72,6 @@ pub(crate) fn diagonal<S: Add + Mul + Rotate>(
         })?;
         let sum = gather_rotations(ev, sums, &giants)?;
         let folds = packing.block_cols().div_ceil(packing.block_rows());
-        fold(ev, sum, doublings(folds, packing.block_rows()))
+        fold(ev, &sum, folds, packing.block_rows() as i64)
     })
 }

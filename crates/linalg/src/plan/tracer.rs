@@ -1,4 +1,4 @@
-use super::Plan;
+use super::{Plan, Preference};
 use crate::encrypted::{EncryptOptions, EncryptedMatrix, EncryptedVector};
 use crate::packing::{MatrixPacking, Order, Tile, VectorPacking};
 use crate::shape::{check_dims, check_len};
@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Tracer {
     slots: usize,
     max_depth: usize,
+    preference: Preference,
     trace: Arc<Mutex<Trace>>,
 }
 
@@ -38,7 +39,7 @@ pub struct TracedPlaintext {
 }
 
 impl Tracer {
-    pub(super) fn new(slots: usize, max_depth: usize) -> Result<Self> {
+    pub(super) fn new(slots: usize, max_depth: usize, preference: Preference) -> Result<Self> {
         if !slots.is_power_of_two() {
             return Err(Error::Parameter {
                 what: "slots",
@@ -56,6 +57,7 @@ impl Tracer {
         Ok(Self {
             slots,
             max_depth,
+            preference,
             trace: Arc::new(Mutex::new(trace)),
         })
     }
@@ -320,7 +322,11 @@ impl Rotate for Tracer {
             depth: cts.iter().map(|c| c.depth).fold(self.max_depth, usize::min),
         })
     }
-    fn can_rotate(&self, _step: i64) -> bool {
-        true
+    /// Whether a kernel that has the choice should use this step.
+    fn can_rotate(&self, step: i64) -> bool {
+        match self.preference {
+            Preference::FewKeys => step == 0 || step.unsigned_abs().is_power_of_two(),
+            Preference::Speed => true,
+        }
     }
 }
