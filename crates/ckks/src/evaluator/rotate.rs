@@ -145,21 +145,15 @@ impl Rotate for Evaluator {
             p: ring.p_len(),
         };
         let mut acc = (Poly::zero(ring, basis), Poly::zero(ring, basis));
-        let mut still: Option<(Poly<_>, Poly<_>)> = None;
+        let mut still: Vec<&Ciphertext> = Vec::new();
         let noise = self.params.noise();
-        let (mut error, mut magnitude, mut switched) = (0.0, 0.0, false);
+        let (mut error, mut magnitude) = (0.0, 0.0);
         for (i, (ct, &step)) in cts.iter().zip(steps).enumerate() {
             error += ct.error;
             magnitude += ct.magnitude;
             let (g, name) = self.rotation(step);
             if !moves[i] {
-                match &mut still {
-                    Some((c0, c1)) => {
-                        c0.add_assign(&ct.c0);
-                        c1.add_assign(&ct.c1);
-                    }
-                    None => still = Some((ct.c0.clone(), ct.c1.clone())),
-                }
+                still.push(ct);
                 continue;
             }
             let key = self.key("rotate", g, || name.clone())?;
@@ -170,20 +164,18 @@ impl Rotate for Evaluator {
             switch::add_lifted(&mut u.0, &ct.c0);
             switch::add_permuted(&mut acc, &u, &*ring.automorphism(g)?);
             error += noise.key_switch(ring, level) / self.params.scale(level);
-            switched = true;
         }
-        let (c0, c1) = match (switched, still) {
-            (false, Some(sum)) => sum,
-            (_, still) => {
-                error += noise.rounding() / self.params.scale(level);
-                let mut sum = (switch::mod_down(&acc.0), switch::mod_down(&acc.1));
-                if let Some((c0, c1)) = still {
-                    sum.0.add_assign(&c0);
-                    sum.1.add_assign(&c1);
-                }
-                sum
-            }
+        let (mut c0, mut c1) = if still.len() < cts.len() {
+            error += noise.rounding() / self.params.scale(level);
+            (switch::mod_down(&acc.0), switch::mod_down(&acc.1))
+        } else {
+            let first = still.swap_remove(0);
+            (first.c0.clone(), first.c1.clone())
         };
+        for ct in still {
+            c0.add_assign(&ct.c0);
+            c1.add_assign(&ct.c1);
+        }
         Ok(self.assemble(c0, c1, level, error, magnitude))
     }
 

@@ -9,7 +9,7 @@ use super::{Blocks, align, each, lower};
 use crate::packing::Grid;
 use cipherblas_scheme::{Add, MulPlain, Result, Rotate, Value};
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Cost of a hoisted rotation, in rotations that decompose for themselves.
@@ -275,8 +275,8 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
         let slot = slot.rem_euclid(grid.width() as i64) as usize;
         grid.at(block, slot).map(|(i, o)| (array, i, o))
     };
-    let routes: Vec<Route<S::Value>> = each(to.blocks(), |block| {
-        let mut masks = HashMap::<(usize, i64), Vec<S::Value>>::new();
+    let routes: Vec<Route> = each(to.blocks(), |block| {
+        let mut slots = BTreeMap::<(usize, i64), Vec<usize>>::new();
         for slot in 0..width {
             let Some((array, i, o)) = want(block, slot) else {
                 continue;
@@ -290,12 +290,10 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
             } else {
                 step
             };
-            masks
-                .entry((first[array] + block, step))
-                .or_insert_with(|| vec![S::Value::ZERO; width])[slot] = S::Value::ONE;
+            let term = (first[array] + block, step);
+            slots.entry(term).or_default().push(slot);
         }
-        let mut terms: Vec<(usize, i64)> = masks.keys().copied().collect();
-        terms.sort_unstable();
+        let terms: Vec<(usize, i64)> = slots.keys().copied().collect();
         let whole = (0..width).all(|slot| {
             let mut found = terms
                 .iter()
@@ -304,17 +302,21 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
         });
         Ok(Route {
             terms,
-            masks,
+            slots,
             whole,
         })
     })?;
-    let masked: Vec<&Route<S::Value>> = routes.iter().filter(|r| !r.whole).collect();
+    let masked: Vec<&Route> = routes.iter().filter(|r| !r.whole).collect();
     let mut moved = if masked.is_empty() {
         Vec::new()
     } else {
         let terms: Vec<_> = masked.iter().map(|r| r.terms.clone()).collect();
         SlotMap::new(cts.len(), &terms, width, 1).apply(ev, &cts, &|o, input, step| {
-            masked[o].masks[&(input, step)].clone()
+            let mut mask = vec![S::Value::ZERO; width];
+            for &slot in &masked[o].slots[&(input, step)] {
+                mask[slot] = S::Value::ONE;
+            }
+            mask
         })?
     }
     .into_iter();
@@ -333,9 +335,10 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
 }
 
 /// Where the elements of one block of a [`gather`] come from.
-struct Route<V> {
+struct Route {
     terms: Vec<(usize, i64)>,
-    masks: HashMap<(usize, i64), Vec<V>>,
+    /// The slots of the result that each term fills.
+    slots: BTreeMap<(usize, i64), Vec<usize>>,
     /// The rotated blocks add up to the result without masks.
     whole: bool,
 }
