@@ -11,6 +11,9 @@ use cipherblas_scheme::{Error, Result};
 /// The widest prime, in bits: below 2^50 with room for the search to go up.
 pub(crate) const PRIME_BITS: f64 = 49.9;
 
+/// For primes that are not quite where they were asked for: a digit of sixteen 30-bit primes at degree 2^16 is off by less.
+pub(crate) const PRIME_SLACK_BITS: f64 = 0.1;
+
 /// Sizes, in bits, from which a chain is built.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ChainShape {
@@ -40,9 +43,9 @@ impl ChainShape {
         let first = base * in_base as f64 + level * rest as f64;
         first.max(level * self.digit_len.min(self.depth * self.level_primes()) as f64)
     }
-    /// Bits of P: margin, and a bit for primes that are not where they were asked for.
+    /// Bits of P.
     pub(crate) fn special_bits(&self) -> f64 {
-        self.digit_bits() + cipherblas_rlwe::ring::DIGIT_MARGIN_BITS + 0.5
+        self.digit_bits() + cipherblas_rlwe::ring::DIGIT_MARGIN_BITS + PRIME_SLACK_BITS
     }
     pub(crate) fn special_primes(&self) -> usize {
         (self.special_bits() / PRIME_BITS).ceil() as usize

@@ -90,11 +90,4 @@ impl Noise {
             .sum();
         self.source(ERROR_VARIANCE) * self.source(1.0 / 12.0) * digits.sqrt()
     }
-    /// As [`Noise::key_switch`], before a ring exists: `digits` digits, each `margin` bits below P.
-    pub fn key_switch_estimate(&self, digits: usize, margin: f64) -> f64 {
-        self.source(ERROR_VARIANCE)
-            * self.source(1.0 / 12.0)
-            * (digits as f64).sqrt()
-            * (-margin).exp2()
-    }
 }

@@ -1,10 +1,9 @@
 //! Parameters from the job: depth, precision, range, security; checked against the table for every key.
 
-use crate::chain::{self, ChainShape, PRIME_BITS};
+use crate::chain::{self, ChainShape, PRIME_BITS, PRIME_SLACK_BITS};
 use crate::noise::Noise;
 use crate::share;
 use cipherblas_math::NttPlan;
-use cipherblas_rlwe::ring::DIGIT_MARGIN_BITS;
 use cipherblas_rlwe::{Ring, RingSpec};
 use cipherblas_scheme::security::{self, SecurityLevel};
 use cipherblas_scheme::wire::ParameterId;
@@ -219,9 +218,8 @@ impl ParamsBuilder {
     fn shape(&self, n: usize, digit_len: usize) -> ChainShape {
         let noise = Noise::new(n);
         let flood = share::extra_bits(n, self.sharing_queries);
-        let product = 2.0 * noise.fresh_public(2f64.powi(20))
-            + noise.key_switch_estimate(8, DIGIT_MARGIN_BITS)
-            + noise.rounding();
+        // The key switch of a product is divided by the level's modulus too: its own noise does not count.
+        let product = 2.0 * noise.fresh_public(2f64.powi(20)) + noise.rounding();
         let scale_bits = f64::from(self.precision_bits) + product.log2() + flood;
         let base_bits = scale_bits + f64::from(self.integer_bits) + BASE_MARGIN_BITS;
         ChainShape {
@@ -241,8 +239,8 @@ impl ParamsBuilder {
         };
         lengths
             .map(|len| self.shape(n, len))
-            // Half a bit for primes that lie above where they were asked for; the exact check follows.
-            .filter(|shape| shape.log2_qp() + 0.5 <= limit)
+            // The exact check follows when the primes are known.
+            .filter(|shape| shape.log2_qp() + PRIME_SLACK_BITS <= limit)
             .min_by(|a, b| a.cost().total_cmp(&b.cost()))
     }
 

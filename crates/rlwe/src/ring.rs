@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-/// P exceeds every digit by this many bits, so that the noise of a key switch stays below that of its rounding.
-pub const DIGIT_MARGIN_BITS: f64 = 4.0;
+/// P exceeds every digit by this many bits, so that the noise of a key switch stays near that of its rounding.
+pub const DIGIT_MARGIN_BITS: f64 = 2.0;
 
 /// What a ring is made of; validated by [`Ring::new`].
 #[derive(Clone, Debug, PartialEq, Eq)]
