@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 const SIZES: std::ops::RangeInclusive<u32> = 4..=16;
 
-/// The largest prime below 2^50, the next, one just below 2^49 and 2^48, and small ones, all with roots of order 2^(log_n + 1).
+/// The largest prime below 2^50, the next, one just below 2^49 and 2^48, small ones and the smallest, all with roots of order 2^(log_n + 1).
 fn moduli(log_n: u32) -> Vec<Modulus> {
     let step = 2u64 << log_n;
     let mut primes = primes_near(1 << 50, step, 2, &[]).unwrap();
@@ -286,7 +286,7 @@ fn wrong_length_is_caught_in_release_too() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn product_of_polynomials(log_n in 4u32..8, seed: u64, which in 0usize..7) {
+    fn product_of_polynomials(log_n in 4u32..8, seed: u64, which in 0usize..8) {
         let n = 1usize << log_n;
         let m = moduli(log_n)[which];
         let mut rng = Rng(seed);

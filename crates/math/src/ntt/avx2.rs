@@ -108,12 +108,8 @@ impl Direction {
     }
 }
 
-/// Layers that the first pass over a transform of `2^log_len` elements does: two, but once one or three if the number of
-/// layers above the blocks is odd. The inverse's last pass is the forward's first.
+/// Layers that the first pass over a transform of `2^log_len` elements does: two, but one if the number of layers above the
+/// blocks is odd. The inverse's last pass is the forward's first.
 const fn layers_of_pass(log_len: u32) -> u32 {
-    match log_len - LOG_BLOCK {
-        1 => 1,
-        rest if rest.is_multiple_of(2) => 2,
-        _ => 3,
-    }
+    2 - (log_len - LOG_BLOCK) % 2
 }

@@ -9,14 +9,14 @@
 //!
 //! | pass | inputs | multiplicands | outputs |
 //! |---|---|---|---|
-//! | 3 layers (first only) | 1 | 1, 1.63, 2.33 | 1/2 + 0.63 + 0.71 + 0.80 = 2.64 |
-//! | 1 layer (first only) | 1 | 1 | 1.13 |
-//! | 2 layers | 2.64 | 2.64, 3.47 | 1/2 + 0.83 + 0.94 = 2.27 |
-//! | block, first 2 layers | 2.64 | the same | 2.27 |
-//! | block, last 2 layers, legs 0 and 1 | 2.27 (leg 1 reduced to 1/2) | 2.27, 1.43 | 1/2 + 0.27 = 0.77 |
+//! | 1 layer (first only, nothing reduced) | 1 | 1 | 1 + 0.63 = 1.63 |
+//! | 2 layers | 2.14 | 2.14, 2.91 | 1/2 + 0.768 + 0.864 = 2.132 |
+//! | block, first 2 layers | 2.14 | the same | 2.132 |
+//! | block, last 2 layers, legs 0 and 1 | 2.14 (leg 1 reduced to 1/2) | 2.14, 1.41 | 1/2 + 0.27 = 0.77 |
 //!
-//! The last row: `z(2.27) = 0.93`, the addends of the last butterfly are below 2.27 + 0.93 = 3.20, and its outputs are reduced
-//! as part of it.
+//! So 2.14 holds before every pass. The last row: `z(2.14) = 0.91`, the addends of the last butterfly are below 3.05, and its
+//! outputs are reduced as part of it. A reduction leaves `1/2` and at most an integer 1 more, which is below 0.008 `p` for every
+//! prime that has a transform of degree 32 (`p >= 193`).
 
 use super::arithmetic::{Constants, Factor, Vectors, load_factor, transpose};
 use super::{BLOCK, Direction, LOG_BLOCK, LOG_L1, layers_of_pass};
@@ -114,10 +114,9 @@ unsafe fn pass(
     let leg = 1 << log_leg;
     let upper = tables.upper.as_ptr();
     // SAFETY: legs have at least `BLOCK` elements, so the factors of these layers are in `upper`. Only the first pass of
-    // a transform has one or three layers, and that has one group.
+    // a transform has one layer, and that has one group.
     unsafe {
         match layers {
-            3 => pass3(constants, upper, a, leg, node),
             2 => pass2(constants, upper, a, leg, node, groups),
             _ => pass1(constants, upper, a, leg, node),
         }
@@ -131,43 +130,6 @@ type Pair = (__m256d, __m256d);
 fn butterfly(c: Vectors, x: &mut [__m256d], i: usize, j: usize, factor: Pair) {
     let y = c.times(x[j], factor);
     (x[i], x[j]) = (_mm256_add_pd(x[i], y), _mm256_sub_pd(x[i], y));
-}
-
-/// # Safety
-/// As [`pass`], with three layers and one group.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn pass3(constants: Constants, upper: *const Factor, a: *mut f64, leg: usize, node: usize) {
-    let c = constants.broadcast();
-    // SAFETY: `j + 3 < leg`, so leg `i < 8` is read and written inside `8 leg` elements.
-    unsafe {
-        let f: [Pair; 7] = [
-            load_factor(upper.add(node)),
-            load_factor(upper.add(2 * node)),
-            load_factor(upper.add(2 * node + 1)),
-            load_factor(upper.add(4 * node)),
-            load_factor(upper.add(4 * node + 1)),
-            load_factor(upper.add(4 * node + 2)),
-            load_factor(upper.add(4 * node + 3)),
-        ];
-        for j in (0..leg).step_by(4) {
-            let a = a.add(j);
-            let mut x: [__m256d; 8] = std::array::from_fn(|i| _mm256_loadu_pd(a.add(i * leg)));
-            x[0] = c.reduce(x[0]);
-            for i in 0..4 {
-                butterfly(c, &mut x, i, i + 4, f[0]);
-            }
-            for i in 0..2 {
-                butterfly(c, &mut x, i, i + 2, f[1]);
-                butterfly(c, &mut x, i + 4, i + 6, f[2]);
-            }
-            for i in 0..4 {
-                butterfly(c, &mut x, 2 * i, 2 * i + 1, f[3 + i]);
-            }
-            for (i, x) in x.into_iter().enumerate() {
-                _mm256_storeu_pd(a.add(i * leg), x);
-            }
-        }
-    }
 }
 
 /// # Safety
@@ -228,10 +190,7 @@ unsafe fn pass1(constants: Constants, upper: *const Factor, a: *mut f64, leg: us
     unsafe {
         let f = load_factor(upper.add(node));
         for j in (0..leg).step_by(4) {
-            let mut x = [
-                c.reduce(_mm256_loadu_pd(a.add(j))),
-                _mm256_loadu_pd(a.add(leg + j)),
-            ];
+            let mut x = [_mm256_loadu_pd(a.add(j)), _mm256_loadu_pd(a.add(leg + j))];
             butterfly(c, &mut x, 0, 1, f);
             _mm256_storeu_pd(a.add(j), x[0]);
             _mm256_storeu_pd(a.add(leg + j), x[1]);

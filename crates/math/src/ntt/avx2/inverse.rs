@@ -9,10 +9,9 @@
 //! - *Two layers*, in the block or as a pass, inputs below `X < 2`: sums `2 X`, products `y(2 X)`; then sums `4 X < 8` (leg 0,
 //!   reduced to 1/2) and `2 y(2 X) = 1 + X/2` (leg 1), products `y(4 X) < 1.5` and `y(1 + X/2) < 0.75`. Since `X < 2` implies
 //!   `1 + X/2 < 2`, this goes on for ever.
-//! - *Last pass*, inputs below `X <= 2 - 2^-7` (at most six passes of two layers come before): the first layer's sums are
-//!   reduced to 1/2; with two layers, multiplicands are then at most 1 on legs 0 and 2 and `1 + X/2` on legs 1 and 3, with
-//!   three at most 4 on any leg (twice `1 + X/2 < 2`), with one at most 4. All legs end with a product, the sums with one by
-//!   `1 / n`, and `y(k) < 1` for `k < 4`.
+//! - *Last pass*, inputs below `X < 2`: with one layer, the multiplicands are below 4; with two, the first layer's sums are
+//!   reduced to 1/2, and then the multiplicands are at most 1 on legs 0 and 2 and `1 + X/2` on legs 1 and 3. All legs end with
+//!   a product, the sums with one by `1 / n`, and `y(k) < 1` for `k < 4`.
 
 use super::arithmetic::{Constants, Factor, Vectors, load_factor, transpose};
 use super::{BLOCK, Direction, LOG_BLOCK, LOG_L1, layers_of_pass};
@@ -83,11 +82,8 @@ unsafe fn in_cache(
         blocks(constants, tables, a, 1 << rest, node << rest);
         let mut log_leg = LOG_BLOCK;
         while log_leg < log_len {
-            // The forward order backwards: twos, and an odd number at the end.
-            let layers = match log_len - log_leg {
-                above @ (1 | 3) => above,
-                _ => 2,
-            };
+            // The forward order backwards: twos, and possibly a one at the end.
+            let layers = (log_len - log_leg).min(2);
             let depth = log_len - log_leg - layers;
             pass(
                 constants,
@@ -121,10 +117,9 @@ unsafe fn pass(
     assert!((node + groups) << (layers - 1) <= tables.upper.len());
     let leg = 1 << log_leg;
     // SAFETY: legs have at least `BLOCK` elements, so the factors of these layers are in `upper`. Only the last pass of
-    // a transform, that of node 1, has one or three layers.
+    // a transform, that of node 1, has one layer.
     unsafe {
         match (layers, node) {
-            (3, _) => pass3(constants, tables, a, leg),
             (2, 1) => pass2::<true>(constants, tables, a, leg, node, 1),
             (2, _) => pass2::<false>(constants, tables, a, leg, node, groups),
             _ => pass1(constants, tables, a, leg),
@@ -140,39 +135,6 @@ fn butterfly(c: Vectors, x: &mut [__m256d], i: usize, j: usize, factor: Pair) {
     let difference = _mm256_sub_pd(x[i], x[j]);
     x[i] = _mm256_add_pd(x[i], x[j]);
     x[j] = c.times(difference, factor);
-}
-
-/// Three layers, always the last.
-///
-/// # Safety
-/// As [`pass`], with three layers and node 1.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn pass3(constants: Constants, tables: &Direction, a: *mut f64, leg: usize) {
-    let c = constants.broadcast();
-    // SAFETY: `j + 3 < leg`, so leg `i < 8` is read and written inside `8 leg` elements.
-    unsafe {
-        let f: [Pair; 7] = std::array::from_fn(|i| load_factor(tables.upper.as_ptr().add(1 + i)));
-        let (scale, top) = (load_factor(&tables.scale[0]), load_factor(&tables.scale[1]));
-        for j in (0..leg).step_by(4) {
-            let a = a.add(j);
-            let mut x: [__m256d; 8] = std::array::from_fn(|i| _mm256_loadu_pd(a.add(i * leg)));
-            for i in 0..4 {
-                butterfly(c, &mut x, 2 * i, 2 * i + 1, f[3 + i]);
-                x[2 * i] = c.reduce(x[2 * i]);
-            }
-            for i in 0..2 {
-                butterfly(c, &mut x, i, i + 2, f[1]);
-                butterfly(c, &mut x, i + 4, i + 6, f[2]);
-            }
-            for i in 0..4 {
-                butterfly(c, &mut x, i, i + 4, top);
-                x[i] = c.times(x[i], scale);
-            }
-            for (i, x) in x.into_iter().enumerate() {
-                _mm256_storeu_pd(a.add(i * leg), x);
-            }
-        }
-    }
 }
 
 /// # Safety
