@@ -14,6 +14,7 @@ fn moduli(log_n: u32) -> Vec<Modulus> {
     for bits in [49, 48, 40, 31, 20.max(log_n + 4)] {
         primes.extend(primes_near(1 << bits, step, 1, &primes).unwrap());
     }
+    primes.extend(primes_near(1, step, 1, &primes).unwrap());
     primes
         .into_iter()
         .map(|p| Modulus::new(p).unwrap())
