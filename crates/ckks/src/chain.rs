@@ -6,13 +6,14 @@
 
 use cipherblas_math::primes::primes_near;
 use cipherblas_rlwe::RingSpec;
+use cipherblas_scheme::security::log2_product;
 use cipherblas_scheme::{Error, Result};
 
 /// The widest prime, in bits: below 2^50 with room for the search to go up.
 pub(crate) const PRIME_BITS: f64 = 49.9;
 
-/// For primes that are not quite where they were asked for: a digit of sixteen 30-bit primes at degree 2^16 is off by less.
-pub(crate) const PRIME_SLACK_BITS: f64 = 0.1;
+/// For special primes that are not quite where they were asked for.
+const PRIME_SLACK_BITS: f64 = 0.1;
 
 /// Sizes, in bits, from which a chain is built.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,8 +65,8 @@ impl ChainShape {
     }
 }
 
-/// The ring of a shape.
-pub(crate) fn build(shape: &ChainShape) -> Result<RingSpec> {
+/// The ring of a shape; `None` if its special primes, each below 2^50, cannot hold its digits.
+pub(crate) fn build(shape: &ChainShape) -> Result<Option<RingSpec>> {
     let step = 2 * shape.degree as u64;
     let mut used: Vec<u64> = Vec::new();
     let mut take = |target: f64| -> Result<u64> {
@@ -82,39 +83,47 @@ pub(crate) fn build(shape: &ChainShape) -> Result<RingSpec> {
         used.push(found[0]);
         Ok(found[0])
     };
-    // The largest primes first, so that the tight choices of the levels below see what is left.
-    let base_each = shape.base_bits / shape.base_primes() as f64;
-    let base: Vec<u64> = (0..shape.base_primes())
-        .map(|_| take(base_each.exp2()))
-        .collect::<Result<_>>()?;
-    let special_each = shape.special_bits() / shape.special_primes() as f64;
-    let special: Vec<u64> = (0..shape.special_primes())
-        .map(|_| take(special_each.exp2()))
-        .collect::<Result<_>>()?;
+    // A group's primes in turn, each for its share of what is left of the product.
+    let mut take_group = |product: f64, count: usize| -> Result<Vec<u64>> {
+        let mut rest = product;
+        (0..count)
+            .map(|taken| {
+                let prime = take(rest.powf(1.0 / (count - taken) as f64))?;
+                rest /= prime as f64;
+                Ok(prime)
+            })
+            .collect()
+    };
+    let base = take_group(shape.base_bits.exp2(), shape.base_primes())?;
 
     let wanted = shape.scale_bits.exp2();
     let mut scale = wanted;
     let mut groups: Vec<Vec<u64>> = Vec::new();
     for _ in 0..shape.depth {
-        let mut rest = scale * scale / wanted;
-        let count = shape.level_primes();
-        let mut group = Vec::with_capacity(count);
-        for left in (1..=count).rev() {
-            let prime = take(rest.powf(1.0 / left as f64))?;
-            rest /= prime as f64;
-            group.push(prime);
-        }
+        let group = take_group(scale * scale / wanted, shape.level_primes())?;
         scale = scale * scale / product(&group);
         groups.push(group);
     }
     groups.push(base);
     groups.reverse();
-    Ok(RingSpec {
+
+    // P last, from the digits as they are: small primes lie some way from where they were asked for.
+    let q: Vec<u64> = groups.iter().flatten().copied().collect();
+    let largest = q
+        .chunks(shape.digit_len)
+        .map(log2_product)
+        .fold(0.0, f64::max);
+    let least = largest + cipherblas_rlwe::ring::DIGIT_MARGIN_BITS;
+    let special = take_group((least + PRIME_SLACK_BITS).exp2(), shape.special_primes())?;
+    if log2_product(&special) < least {
+        return Ok(None);
+    }
+    Ok(Some(RingSpec {
         degree: shape.degree,
         groups,
         special,
         digit_len: shape.digit_len,
-    })
+    }))
 }
 
 fn product(primes: &[u64]) -> f64 {

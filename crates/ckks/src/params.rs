@@ -1,6 +1,6 @@
 //! Parameters from the job: depth, precision, range, security; checked against the table for every key.
 
-use crate::chain::{self, ChainShape, PRIME_BITS, PRIME_SLACK_BITS};
+use crate::chain::{self, ChainShape, PRIME_BITS};
 use crate::noise::Noise;
 use crate::share;
 use cipherblas_math::NttPlan;
@@ -163,6 +163,13 @@ impl ParamsBuilder {
             1 << 16,
             "larger arrays are blocked over several ciphertexts",
         )?;
+        range(
+            "digit_len",
+            self.digit_len.unwrap_or(1),
+            1,
+            255,
+            "leave it out for the cheapest",
+        )?;
         if let Some(n) = self.degree {
             let low = if self.security.is_some() {
                 1 << LOG_DEGREES.start()
@@ -193,8 +200,8 @@ impl ParamsBuilder {
                     Some(level) => security::max_log_qp(level, n).map_or(0.0, f64::from),
                     None => f64::INFINITY,
                 };
-                if let Some(shape) = self.cheapest(n, limit) {
-                    return self.finish(&shape);
+                if let Some((shape, spec)) = self.cheapest(n, limit)? {
+                    return self.finish(&shape, spec);
                 }
                 best_effort = Some((n, limit));
             }
@@ -231,22 +238,31 @@ impl ParamsBuilder {
         }
     }
 
-    fn cheapest(&self, n: usize, limit: f64) -> Option<ChainShape> {
+    /// The cheapest key switching whose primes, once found, stay within `limit` bits.
+    fn cheapest(&self, n: usize, limit: f64) -> Result<Option<(ChainShape, RingSpec)>> {
         let most = self.shape(n, 1).q_primes();
         let lengths = match self.digit_len {
             Some(len) => len..=len,
             None => 1..=most,
         };
-        lengths
+        let mut shapes: Vec<ChainShape> = lengths
             .map(|len| self.shape(n, len))
-            // The exact check follows when the primes are known.
-            .filter(|shape| shape.log2_qp() + PRIME_SLACK_BITS <= limit)
-            .min_by(|a, b| a.cost().total_cmp(&b.cost()))
+            .filter(|shape| shape.log2_qp() <= limit)
+            .collect();
+        shapes.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
+        for shape in shapes {
+            if let Some(spec) = chain::build(&shape)?
+                && log2_qp(&spec) <= limit
+            {
+                return Ok(Some((shape, spec)));
+            }
+        }
+        Ok(None)
     }
 
-    fn finish(&self, shape: &ChainShape) -> Result<Params> {
+    fn finish(&self, shape: &ChainShape, spec: RingSpec) -> Result<Params> {
         Params::assemble(
-            chain::build(shape)?,
+            spec,
             shape.scale_bits.exp2(),
             self.precision_bits,
             self.integer_bits,
@@ -254,6 +270,18 @@ impl ParamsBuilder {
             self.sharing_queries,
         )
     }
+}
+
+/// log2 of the product of all primes: what the security table limits.
+fn log2_qp(spec: &RingSpec) -> f64 {
+    let primes: Vec<u64> = spec
+        .groups
+        .iter()
+        .flatten()
+        .chain(&spec.special)
+        .copied()
+        .collect();
+    security::log2_product(&primes)
 }
 
 impl Params {
@@ -285,14 +313,7 @@ impl Params {
         let scales = chain::canonical_scales(&spec, top_scale)?;
         // Before anything is precomputed: a message of a few bytes must not ask for a gigabyte of tables.
         if let Some(level) = security {
-            let primes: Vec<u64> = spec
-                .groups
-                .iter()
-                .flatten()
-                .chain(&spec.special)
-                .copied()
-                .collect();
-            security::check(level, spec.degree, security::log2_product(&primes))?;
+            security::check(level, spec.degree, log2_qp(&spec))?;
         }
         let largest = top_scale.log2() + f64::from(integer_bits);
         if largest > 98.0 || spec.groups[0].len() > 3 {
