@@ -170,16 +170,16 @@ fn check_element(n: usize, g: u64) -> Result<()> {
     Ok(())
 }
 
+/// The lengths are equal and a power of two.
 fn permute_coefficients(out: &mut [f64], input: &[f64], g: usize) {
     let n = input.len();
+    let log_n = n.trailing_zeros();
     let mut to = 0;
     for &x in input {
-        if to < n {
-            out[to] = x;
-        } else {
-            out[to - n] = -x;
-        }
-        to = (to + g) % (2 * n);
+        // X^n = -1: the bit above the index is the sign.
+        let sign = ((to >> log_n) as u64) << 63;
+        out[to & (n - 1)] = f64::from_bits(x.to_bits() ^ sign);
+        to = (to + g) & (2 * n - 1);
     }
 }
 

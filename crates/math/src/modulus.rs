@@ -17,6 +17,8 @@ pub struct Modulus {
     bits: u32,
     /// `floor(2^(2 * bits) / p)`, for Barrett reduction.
     mu: u64,
+    /// `floor(2^64 / p)`, for single words.
+    mu_word: u64,
 }
 
 impl Modulus {
@@ -39,7 +41,13 @@ impl Modulus {
         }
         let bits = u64::BITS - p.leading_zeros();
         let mu = ((1u128 << (2 * bits)) / u128::from(p)) as u64;
-        Ok(Self { p, bits, mu })
+        let mu_word = ((1u128 << 64) / u128::from(p)) as u64;
+        Ok(Self {
+            p,
+            bits,
+            mu,
+            mu_word,
+        })
     }
 
     /// The prime.
@@ -109,14 +117,18 @@ impl Modulus {
         (x % self.p as u128) as u64
     }
 
-    /// `x mod p`.
+    /// `x mod p`. Constant time.
     pub const fn reduce_u64(self, x: u64) -> u64 {
-        x % self.p
+        // x / p - x mu / 2^64 is between 0 and 1: the quotient is at most one too small.
+        let q = ((x as u128 * self.mu_word as u128) >> 64) as u64;
+        self.subtract_once(x - q * self.p)
     }
 
-    /// `x mod p`, canonical.
+    /// `x mod p`, canonical. Constant time.
     pub const fn from_i64(self, x: i64) -> u64 {
-        x.rem_euclid(self.p as i64) as u64
+        let r = self.reduce_u64(x.unsigned_abs());
+        let negative = (x >> 63) as u64;
+        (r & !negative) | (self.neg(r) & negative)
     }
 
     /// `x mod p`, canonical.
@@ -139,7 +151,7 @@ impl Modulus {
         self.subtract_once(x as u64)
     }
 
-    /// The balanced residue of any integer.
+    /// The balanced residue of any integer. Constant time.
     pub const fn residue_i64(self, x: i64) -> f64 {
         self.residue(self.from_i64(x))
     }
@@ -217,6 +229,7 @@ mod tests {
                     prop_assert_eq!(a, 0);
                 }
                 prop_assert_eq!(i128::from(m.from_i64(c)), i128::from(c).rem_euclid(i128::from(p)));
+                prop_assert_eq!(m.reduce_u64(c as u64), c as u64 % p);
                 prop_assert_eq!(m.canonical(m.residue(a)), a);
                 prop_assert!(m.residue(a).abs() <= (p / 2) as f64);
                 prop_assert_eq!(m.canonical(m.mul_residue(m.residue(a), m.residue(b))), m.mul(a, b));
@@ -236,6 +249,21 @@ mod tests {
             assert_eq!(m.residue(p / 2), (p / 2) as f64);
             assert_eq!(m.residue(p / 2 + 1), -((p / 2) as f64));
             assert_eq!(m.pow(2 % p, p - 1), 1);
+            for x in [
+                0,
+                1,
+                p - 1,
+                p,
+                p + 1,
+                u64::MAX,
+                u64::MAX / p * p,
+                u64::MAX / p * p - 1,
+            ] {
+                assert_eq!(m.reduce_u64(x), x % p);
+                for x in [x as i64, (x as i64).wrapping_neg(), i64::MIN] {
+                    assert_eq!(m.from_i64(x), x.rem_euclid(p as i64) as u64);
+                }
+            }
             assert_eq!(m.from_i128(i128::MIN), m.neg(m.reduce_u128(1 << 127)));
         }
     }

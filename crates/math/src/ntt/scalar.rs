@@ -22,7 +22,8 @@ impl Factor {
     fn times(self, x: u64, p: u64) -> u64 {
         let q = ((u128::from(x) * u128::from(self.quotient)) >> 64) as u64;
         let r = x.wrapping_mul(self.w).wrapping_sub(q.wrapping_mul(p));
-        if r >= p { r - p } else { r }
+        // The smaller of the two, as `r - p` wraps around for `r < p`: no branch.
+        r.min(r.wrapping_sub(p))
     }
 }
 
@@ -52,49 +53,54 @@ impl Tables {
     }
 
     pub(super) fn forward(&self, data: &mut [f64]) {
-        let p = self.modulus.value();
-        let mut a: Vec<u64> = data.iter().map(|&x| self.modulus.canonical(x)).collect();
-        let mut half = a.len() / 2;
-        while half > 0 {
-            let groups = a.len() / (2 * half);
-            for (group, factor) in a.chunks_exact_mut(2 * half).zip(&self.forward[groups..]) {
-                let (low, high) = group.split_at_mut(half);
-                for (x, y) in low.iter_mut().zip(high) {
-                    let (u, v) = (*x, factor.times(*y, p));
-                    *x = self.modulus.add(u, v);
-                    *y = self.modulus.sub(u, v);
-                }
-            }
-            half /= 2;
+        self.layers(data, &self.forward, true, |factor, u, v, p| {
+            let v = factor.times(v, p);
+            (self.modulus.add(u, v), self.modulus.sub(u, v))
+        });
+        for x in data {
+            *x = self.modulus.residue(*x as u64);
         }
-        self.write(data, &a);
     }
 
     pub(super) fn inverse(&self, data: &mut [f64]) {
-        let p = self.modulus.value();
-        let mut a: Vec<u64> = data.iter().map(|&x| self.modulus.canonical(x)).collect();
-        let mut half = 1;
-        while half < a.len() {
-            let groups = a.len() / (2 * half);
-            for (group, factor) in a.chunks_exact_mut(2 * half).zip(&self.inverse[groups..]) {
-                let (low, high) = group.split_at_mut(half);
-                for (x, y) in low.iter_mut().zip(high) {
-                    let (u, v) = (*x, *y);
-                    *x = self.modulus.add(u, v);
-                    *y = factor.times(self.modulus.sub(u, v), p);
-                }
-            }
-            half *= 2;
+        self.layers(data, &self.inverse, false, |factor, u, v, p| {
+            (
+                self.modulus.add(u, v),
+                factor.times(self.modulus.sub(u, v), p),
+            )
+        });
+        for x in data {
+            *x = self
+                .modulus
+                .residue(self.n_inverse.times(*x as u64, self.modulus.value()));
         }
-        for x in &mut a {
-            *x = self.n_inverse.times(*x, p);
-        }
-        self.write(data, &a);
     }
 
-    fn write(&self, data: &mut [f64], a: &[u64]) {
-        for (x, &y) in data.iter_mut().zip(a) {
-            *x = self.modulus.residue(y);
+    /// Applies `butterfly` layer by layer, from the largest distance down or from the smallest up. The data become
+    /// canonical and stay so; an integer below 2^53 is exact as an `f64`.
+    #[inline(always)]
+    fn layers(
+        &self,
+        data: &mut [f64],
+        factors: &[Factor],
+        down: bool,
+        butterfly: impl Fn(Factor, u64, u64, u64) -> (u64, u64),
+    ) {
+        let p = self.modulus.value();
+        for x in data.iter_mut() {
+            *x = self.modulus.canonical(*x) as f64;
+        }
+        let layers = data.len().trailing_zeros();
+        for layer in 0..layers {
+            let half = 1 << if down { layers - 1 - layer } else { layer };
+            let groups = data.len() / (2 * half);
+            for (group, &factor) in data.chunks_exact_mut(2 * half).zip(&factors[groups..]) {
+                let (low, high) = group.split_at_mut(half);
+                for (x, y) in low.iter_mut().zip(high) {
+                    let (u, v) = butterfly(factor, *x as u64, *y as u64, p);
+                    (*x, *y) = (u as f64, v as f64);
+                }
+            }
         }
     }
 }
