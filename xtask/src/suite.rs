@@ -3,6 +3,7 @@
 use crate::runner::{Counts, Outcome, Runner, check, tests};
 use crate::workspace::{Workspace, cargo};
 use crate::{deny, direction};
+use std::process::Command;
 
 /// How much of the property tests runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +35,6 @@ enum Backend {
     Scalar,
 }
 
-/// Packages whose tests do no arithmetic of the backends.
-const WITHOUT_BACKEND: &[&str] = &["cipherblas-scheme", "cipherblas-bench", "xtask"];
-
 /// Runs all steps; `true` if nothing failed.
 pub(crate) fn run(extent: Extent) -> Result<bool, String> {
     let workspace = Workspace::load()?;
@@ -65,7 +63,7 @@ pub(crate) fn run(extent: Extent) -> Result<bool, String> {
     runner.step("tests, scalar backend", || {
         backend_tests(extent, Backend::Scalar)
     });
-    runner.step("doctests", || doctests(&workspace));
+    runner.step("doctests", || tests(&mut cargo_test("--doc")));
     runner.step("documentation", || {
         check(
             cargo()
@@ -102,21 +100,25 @@ fn directions(workspace: &Workspace) -> Outcome {
     }
 }
 
-fn backend_tests(extent: Extent, backend: Backend) -> Outcome {
+/// `cargo test` on the whole workspace: the selection must be the same for every run, or cargo unifies other features
+/// and compiles everything again.
+fn cargo_test(targets: &str) -> Command {
     let mut command = cargo();
     command.args([
         "test",
         "--quiet",
         "--workspace",
-        "--tests",
         "--all-features",
         "--no-fail-fast",
+        targets,
     ]);
+    command
+}
+
+fn backend_tests(extent: Extent, backend: Backend) -> Outcome {
+    let mut command = cargo_test("--tests");
     if backend == Backend::Scalar {
         command.env("CIPHERBLAS_BACKEND", "scalar");
-        for name in WITHOUT_BACKEND {
-            command.args(["--exclude", name]);
-        }
     } else {
         command.env_remove("CIPHERBLAS_BACKEND");
     }
@@ -124,25 +126,6 @@ fn backend_tests(extent: Extent, backend: Backend) -> Outcome {
         command.args(["--", "--include-ignored"]);
     }
     tests(command.env("PROPTEST_CASES", extent.cases(backend)))
-}
-
-fn doctests(workspace: &Workspace) -> Outcome {
-    let mut command = cargo();
-    command.args([
-        "test",
-        "--quiet",
-        "--doc",
-        "--all-features",
-        "--no-fail-fast",
-    ]);
-    for package in workspace
-        .packages
-        .iter()
-        .filter(|package| package.publishable)
-    {
-        command.args(["--package", &package.name]);
-    }
-    tests(&mut command)
 }
 
 /// Each example runs as a user runs it, and must exit with zero.
@@ -159,9 +142,22 @@ fn examples(workspace: &Workspace, runner: &mut Runner) {
         });
         return;
     }
-    runner.step("examples: build", || {
-        check(cargo().args(["build", "--quiet", "--release", "--workspace", "--examples"]))
-    });
+    for package in workspace
+        .packages
+        .iter()
+        .filter(|package| !package.examples.is_empty())
+    {
+        runner.step(&format!("examples of {}: build", package.name), || {
+            check(cargo().args([
+                "build",
+                "--quiet",
+                "--release",
+                "--package",
+                &package.name,
+                "--examples",
+            ]))
+        });
+    }
     for (package, example) in all() {
         runner.step(&format!("example {example}"), || {
             let run = [
