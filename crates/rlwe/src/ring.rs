@@ -1,4 +1,4 @@
-//! The ring context: Z_QP[X]/(X^N + 1) with its chain of level groups and its special primes.
+//! The ring context: `Z_QP[X]/(X^N + 1)` with its chain of level groups and its special primes.
 //!
 //! The primes of Q are ordered from the bottom of the chain to the top and cut into **level groups**: a ciphertext at
 //! level `l` lives modulo the product of groups `0..=l`, and rescaling drops group `l`. A group is one prime, or

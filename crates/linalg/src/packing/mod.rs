@@ -6,7 +6,7 @@
 //! | [`VectorPacking::stretched`] | each value, several times in a row | one value per matrix row |
 //! | [`Tile`] | as many whole rows as fit | encrypted matrix x encrypted vector, training |
 //! | [`Tile::rows`] ([`row`]) | one row | `Combine` over the rows |
-//! | [`Tile::columns`] ([`column`]) | one column | `Combine` over the columns: inference on batches |
+//! | [`Tile::columns`] ([`mod@column`]) | one column | `Combine` over the columns: inference on batches |
 //! | [`Diagonal`] | one generalized diagonal | encrypted matrix x encrypted vector at depth 1 |
 //!
 //! # Two rules
@@ -29,7 +29,7 @@ use cipherblas_scheme::{Result, Value};
 /// How a matrix lies in the slots of its ciphertexts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatrixPacking {
-    /// Rows or columns after one another; covers [`row`] and [`column`] packing.
+    /// Rows or columns after one another; covers [`row`] and [`mod@column`] packing.
     Tile(Tile),
     /// Generalized diagonals.
     Diagonal(Diagonal),
