@@ -87,6 +87,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     let status = summary
         .status()
         .map_err(|error| format!("summary: {error}"))?;
+    if !status.success() {
+        println!("summary: {status}");
+    }
     Ok(complete && status.success())
 }
 
