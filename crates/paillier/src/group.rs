@@ -1,0 +1,1 @@
+//! Ciphertexts as elements of the group of units modulo `n^2`.
