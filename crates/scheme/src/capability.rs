@@ -22,25 +22,30 @@ pub trait Value: Copy + Debug + PartialEq + Send + Sync + 'static {
     const ZERO: Self;
     /// The neutral element of multiplication, used for masks.
     const ONE: Self;
-    /// The sum in clear; for approximate schemes in floating point.
-    fn plus(self, other: Self) -> Self;
-    /// The product in clear.
-    fn times(self, other: Self) -> Self;
-    /// The negative.
-    fn negated(self) -> Self;
+    /// A bound on the absolute value, for the bounds that schemes and plans keep: exact, or rounded up.
+    fn magnitude(self) -> f64;
 }
 
 impl Value for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    fn plus(self, other: Self) -> Self {
-        self + other
+    fn magnitude(self) -> f64 {
+        self.abs()
     }
-    fn times(self, other: Self) -> Self {
-        self * other
-    }
-    fn negated(self) -> Self {
-        -self
+}
+
+impl Value for i64 {
+    const ZERO: Self = 0;
+    const ONE: Self = 1;
+    fn magnitude(self) -> f64 {
+        let size = self.unsigned_abs();
+        let near = size as f64;
+        // The conversion rounds to the nearest double: perhaps down.
+        if (near as u128) < u128::from(size) {
+            near.next_up()
+        } else {
+            near
+        }
     }
 }
 
@@ -333,4 +338,25 @@ pub fn check_pairs(operation: &'static str, left: usize, right: usize) -> Result
         expected: "equally many, at least one".into(),
         hint: "an empty sum has no shape",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn magnitudes_are_never_below_the_value() {
+        for (value, bound) in [
+            (0, 0.0),
+            (-7, 7.0),
+            (i64::MIN, 9_223_372_036_854_775_808.0),
+            (i64::MAX, 9_223_372_036_854_775_808.0),
+            // 2^53 + 1 lies half way between two doubles, and is rounded to the even one, below.
+            ((1 << 53) + 1, 9_007_199_254_740_994.0),
+            (-(1 << 53) - 1, 9_007_199_254_740_994.0),
+        ] {
+            assert_eq!(value.magnitude(), bound, "{value}");
+        }
+        assert_eq!((-2.5f64).magnitude(), 2.5);
+    }
 }

@@ -1,4 +1,4 @@
-//! The suite that every packed scheme over the reals must pass. **A test library: it panics where a scheme is wrong**,
+//! The suite that every packed scheme must pass, over the reals or over the integers. **A test library: it panics where a scheme is wrong**,
 //! saying what was done and what came out.
 //!
 //! Every result is decrypted and compared with the same computation in clear. The tolerance is the scheme's own
@@ -25,22 +25,33 @@
 mod arithmetic;
 mod refusals;
 mod rotations;
+mod sample;
 mod serialization;
+
+pub use sample::Sample;
 
 use crate::{
     Add, AddPlain, Combine, Decrypt, Encrypt, Error, ErrorBound, KeySet, Mul, MulPlain, Result,
-    Rotate, Scheme, Wire,
+    Rotate, Scheme, Value, Wire,
 };
-use rand::{CryptoRng, RngExt};
+use rand::CryptoRng;
 
-/// Everything that linear algebra asks of a scheme over the reals.
-pub trait RealScheme:
-    Scheme<Value = f64> + Add + AddPlain + MulPlain + Combine + Mul + Rotate + ErrorBound + Wire
+/// Everything that linear algebra asks of a packed scheme.
+pub trait PackedScheme:
+    Scheme<Value: Sample> + Add + AddPlain + MulPlain + Combine + Mul + Rotate + ErrorBound + Wire
 {
 }
 
-impl<S> RealScheme for S where
-    S: Scheme<Value = f64> + Add + AddPlain + MulPlain + Combine + Mul + Rotate + ErrorBound + Wire
+impl<S> PackedScheme for S where
+    S: Scheme<Value: Sample>
+        + Add
+        + AddPlain
+        + MulPlain
+        + Combine
+        + Mul
+        + Rotate
+        + ErrorBound
+        + Wire
 {
 }
 
@@ -52,8 +63,8 @@ pub struct Suite<'a, S, K> {
     pub evaluator: &'a S,
     /// Another key for the same parameters.
     pub other: &'a K,
-    /// What every error bound has to be below, for values of magnitude 1 and sums of up to eight products, at every
-    /// depth.
+    /// What every error bound has to be within, for values of magnitude [`Sample::MAGNITUDE`] and sums of up to eight
+    /// products, at every depth; 0 for an exact scheme.
     pub precision: f64,
     /// How far a decryption for sharing may be from the exact result.
     pub shared_precision: f64,
@@ -70,7 +81,7 @@ pub fn required_keys(slots: usize) -> KeySet {
 
 impl<S, K> Suite<'_, S, K>
 where
-    S: RealScheme,
+    S: PackedScheme,
     K: Encrypt<Scheme = S> + Decrypt<Scheme = S>,
 {
     /// Runs everything.
@@ -106,8 +117,9 @@ where
             self.expect(&format!("encryption at depth {depth}"), &ct, &clear, depth);
             let magnitude = self.evaluator.magnitude_bound(&ct);
             assert_eq!(
-                magnitude, 1.0,
-                "magnitude of a fresh ciphertext, declared as 1"
+                magnitude,
+                S::Value::MAGNITUDE,
+                "magnitude of a fresh ciphertext, as declared"
             );
             for lower in 0..=depth {
                 let lowered = must("lower_to", self.evaluator.lower_to(&ct, lower));
@@ -123,7 +135,8 @@ where
             let values = random_values(period, rng);
             let ct = must(
                 "encrypt_at",
-                self.key.encrypt_at(&values, 1, Some(1.0), rng),
+                self.key
+                    .encrypt_at(&values, 1, Some(S::Value::MAGNITUDE), rng),
             );
             self.expect(
                 &format!("encryption of {period} values"),
@@ -143,15 +156,16 @@ where
                 self.shared_precision
             );
         }
-        let unbound = must("encrypt_at", self.key.encrypt_at(&[0.5], 1, None, rng));
+        let half = [S::Value::of(0.5)];
+        let unbound = must("encrypt_at", self.key.encrypt_at(&half, 1, None, rng));
         self.expect(
             "encryption without a declared bound",
             &unbound,
-            &self.periodic(&[0.5]),
+            &self.periodic(&half),
             1,
         );
         if self.evaluator.name() != "clear" {
-            let again = must("encrypt_at", self.key.encrypt_at(&[0.5], 1, None, rng));
+            let again = must("encrypt_at", self.key.encrypt_at(&half, 1, None, rng));
             let (first, second) = (
                 self.evaluator.write_ciphertext(&unbound),
                 self.evaluator.write_ciphertext(&again),
@@ -160,17 +174,18 @@ where
         }
     }
 
-    /// Random values in [-1, 1], encrypted at `depth` with a declared magnitude of 1, and in clear.
-    fn sample<R: CryptoRng>(&self, depth: usize, rng: &mut R) -> (S::Ciphertext, Vec<f64>) {
+    /// Random values, encrypted at `depth` with their magnitude declared, and in clear.
+    fn sample<R: CryptoRng>(&self, depth: usize, rng: &mut R) -> (S::Ciphertext, Vec<S::Value>) {
         let values = random_values(self.evaluator.slots(), rng);
         let ct = must(
             "encrypt_at",
-            self.key.encrypt_at(&values, depth, Some(1.0), rng),
+            self.key
+                .encrypt_at(&values, depth, Some(S::Value::MAGNITUDE), rng),
         );
         (ct, values)
     }
 
-    fn periodic(&self, values: &[f64]) -> Vec<f64> {
+    fn periodic(&self, values: &[S::Value]) -> Vec<S::Value> {
         values
             .iter()
             .copied()
@@ -180,7 +195,7 @@ where
     }
 
     /// Compares a ciphertext with what it has to be.
-    fn expect(&self, what: &str, ct: &S::Ciphertext, clear: &[f64], depth: usize) {
+    fn expect(&self, what: &str, ct: &S::Ciphertext, clear: &[S::Value], depth: usize) {
         must(what, self.evaluator.check(ct));
         let found = self.evaluator.depth(ct);
         assert_eq!(found, depth, "{what}: depth of the result");
@@ -192,36 +207,36 @@ where
         );
         let decrypted = must(what, self.key.decrypt(ct));
         assert_eq!(decrypted.len(), clear.len(), "{what}: number of slots");
-        let magnitude = clear.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-        // The computation in clear rounds too.
-        let rounding = 16.0 * f64::EPSILON * magnitude;
+        let magnitude = clear.iter().fold(0.0, |m: f64, v| m.max(v.magnitude()));
+        // The computation in clear may round too.
+        let rounding = S::Value::ROUNDING * magnitude;
         let declared = self.evaluator.magnitude_bound(ct);
         assert!(
             declared >= magnitude - rounding,
             "{what}: magnitude {magnitude} is beyond the declared {declared}"
         );
-        for (slot, (got, expected)) in decrypted.iter().zip(clear).enumerate() {
-            let difference = (got - expected).abs();
+        for (slot, (&got, &expected)) in decrypted.iter().zip(clear).enumerate() {
+            let difference = got.distance(expected);
             assert!(
                 difference <= bound + rounding,
-                "{what}: slot {slot} is {got}, expected {expected}; off by {difference:e}, error bound {bound:e}"
+                "{what}: slot {slot} is {got:?}, expected {expected:?}; off by {difference:e}, error bound {bound:e}"
             );
         }
     }
 }
 
-fn random_values<R: CryptoRng>(count: usize, rng: &mut R) -> Vec<f64> {
-    (0..count).map(|_| rng.random_range(-1.0..=1.0)).collect()
+fn random_values<V: Sample, R: CryptoRng>(count: usize, rng: &mut R) -> Vec<V> {
+    (0..count).map(|_| V::random(rng)).collect()
 }
 
-fn distance(a: &[f64], b: &[f64]) -> f64 {
+fn distance<V: Sample>(a: &[V], b: &[V]) -> f64 {
     a.iter()
         .zip(b)
-        .map(|(x, y)| (x - y).abs())
+        .map(|(x, y)| x.distance(*y))
         .fold(0.0, f64::max)
 }
 
-fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+fn zip<V: Sample>(a: &[V], b: &[V], f: impl Fn(V, V) -> V) -> Vec<V> {
     a.iter()
         .zip(b.iter().cycle())
         .map(|(&x, &y)| f(x, y))

@@ -89,6 +89,30 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
+    /// The values of a result may be larger than a plaintext holds, by the bounds declared at encryption.
+    #[error(
+        "the result of {operation} may be as large as {bound}, and plaintexts hold {capacity}; declare tighter bounds at encryption, or ask for more `plaintext_bits` or `integer_bits`"
+    )]
+    Overflow {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// Bound on the absolute values of the result.
+        bound: String,
+        /// The largest absolute value.
+        capacity: String,
+    },
+    /// The noise of a result may be more than decryption can take, by its bound.
+    #[error(
+        "the noise of the result of {operation} may reach {bound_bits:.1} bits, and decryption takes {limit_bits:.1}; add up fewer terms, multiply before adding, or ask for more `headroom_bits` or `depth`"
+    )]
+    Noise {
+        /// The operation that was asked for.
+        operation: &'static str,
+        /// log2 of the bound on the noise.
+        bound_bits: f64,
+        /// log2 of what decrypts.
+        limit_bits: f64,
+    },
     /// Something that the scheme cannot do.
     #[error("{scheme} does not support {operation}; {hint}")]
     Unsupported {

@@ -1,10 +1,10 @@
-use super::{RealScheme, Suite, must, random_values, zip};
-use crate::{Decrypt, Encrypt, WeightMatrix};
+use super::{PackedScheme, Sample, Suite, must, random_values, zip};
+use crate::{Decrypt, Encrypt, Value, WeightMatrix};
 use rand::CryptoRng;
 
 impl<S, K> Suite<'_, S, K>
 where
-    S: RealScheme,
+    S: PackedScheme,
     K: Encrypt<Scheme = S> + Decrypt<Scheme = S>,
 {
     /// Pairs of depths at which two operands meet.
@@ -43,16 +43,16 @@ where
                 depth,
             );
             let zero = must("sub", s.sub(&difference, &difference));
-            self.expect("x - x", &zero, &self.periodic(&[0.0]), depth);
+            self.expect("x - x", &zero, &self.periodic(&[S::Value::ZERO]), depth);
             let terms = must("sum", s.sum(&[&x, &y, &x, &x]));
             self.expect(
                 &format!("sum {at}"),
                 &terms,
-                &zip(&a, &b, |u, v| 3.0 * u + v),
+                &zip(&a, &b, |u, v| u + u + u + v),
                 depth,
             );
             let negative = must("negate", s.negate(&x));
-            self.expect("negate", &negative, &zip(&a, &[-1.0], |u, v| u * v), left);
+            self.expect("negate", &negative, &zip(&a, &b, |u, _| -u), left);
             for period in self.periods() {
                 let values = random_values(period, rng);
                 let shifted = must("add_plain", s.add_plain(&x, &values));
@@ -85,22 +85,30 @@ where
                 let clear = zip(&clear, &zip(&b, &w, |p, q| p * q), |p, q| p + q);
                 self.expect(&format!("sum of two: {what}"), &sum, &clear, depth - 1);
             }
-            let zero = must("mul_plain by zero", s.mul_plain(&x, &[0.0]));
+            let zero = must("mul_plain by zero", s.mul_plain(&x, &[S::Value::ZERO]));
             self.expect(
                 "mul_plain by zero",
                 &zero,
-                &self.periodic(&[0.0]),
+                &self.periodic(&[S::Value::ZERO]),
                 depth - 1,
             );
-            let scaled = must("mul_scalar", s.mul_scalar(&x, -0.37));
+            // An integer of small absolute value may cost no depth.
+            let factor = S::Value::of(-0.37);
+            let scaled = must("mul_scalar", s.mul_scalar(&x, factor));
+            let left = s.depth(&scaled);
+            assert!(
+                left == depth - 1 || (left == depth && factor.magnitude() > 1.0),
+                "mul_scalar: depth {depth} became {left}"
+            );
             self.expect(
                 "mul_scalar",
                 &scaled,
-                &zip(&a, &[-0.37], |p, q| p * q),
-                depth - 1,
+                &zip(&a, &[factor], |p, q| p * q),
+                left,
             );
             // By an integer a scheme may spend no depth.
-            let doubled = must("mul_scalar by 2", s.mul_scalar(&x, 2.0));
+            let two = S::Value::ONE + S::Value::ONE;
+            let doubled = must("mul_scalar by 2", s.mul_scalar(&x, two));
             let left = s.depth(&doubled);
             assert!(
                 left == depth || left == depth - 1,
@@ -109,13 +117,21 @@ where
             self.expect(
                 "mul_scalar by 2",
                 &doubled,
-                &zip(&a, &[2.0], |p, q| p * q),
+                &zip(&a, &[two], |p, q| p * q),
                 left,
             );
             for target in 0..depth {
-                let scaled = must("mul_scalar_to", s.mul_scalar_to(&x, 0.81, target));
+                let scaled = must(
+                    "mul_scalar_to",
+                    s.mul_scalar_to(&x, S::Value::of(0.81), target),
+                );
                 let what = format!("mul_scalar_to({target}) from {depth}");
-                self.expect(&what, &scaled, &zip(&a, &[0.81], |p, q| p * q), target);
+                self.expect(
+                    &what,
+                    &scaled,
+                    &zip(&a, &[S::Value::of(0.81)], |p, q| p * q),
+                    target,
+                );
             }
         }
     }
@@ -130,14 +146,14 @@ where
                     .collect();
                 let cts: Vec<_> = samples.iter().map(|(ct, _)| ct).collect();
                 let mut weights = random_values(rows * cols, rng);
-                weights[0] = 0.0;
+                weights[0] = S::Value::ZERO;
                 let what = format!("combine with {rows} x {cols} weights at depth {lowest}");
                 let matrix = must(&what, WeightMatrix::new(rows, cols, &weights));
                 let out = must(&what, s.combine(matrix, &cts));
                 assert_eq!(out.len(), rows, "{what}: number of results");
                 for (r, ct) in out.iter().enumerate() {
-                    let mut clear = self.periodic(&[0.0]);
-                    for (w, (_, values)) in matrix.row(r).iter().zip(&samples) {
+                    let mut clear = self.periodic(&[S::Value::ZERO]);
+                    for (&w, (_, values)) in matrix.row(r).iter().zip(&samples) {
                         clear = zip(&clear, values, |sum, v| sum + w * v);
                     }
                     self.expect(&format!("{what}, row {r}"), ct, &clear, lowest - 1);
@@ -165,14 +181,14 @@ where
             let together = must("mul", s.mul(&must("add", s.add(&x, &z)), &y));
             let clear = must("decrypt", self.key.decrypt(&apart));
             let other = must("decrypt", self.key.decrypt(&together));
-            let allowed = s.error_bound(&apart) + s.error_bound(&together) + 16.0 * f64::EPSILON;
+            let allowed = s.error_bound(&apart) + s.error_bound(&together) + S::Value::ROUNDING;
             let difference = super::distance(&clear, &other);
             assert!(
                 difference <= allowed,
                 "(x + z) * y {at} is off x*y + z*y by {difference:e}"
             );
         }
-        // All the way down, with magnitudes that stay at 1.
+        // All the way down.
         let ((mut x, mut a), (y, b)) = (
             self.sample(s.max_depth(), rng),
             self.sample(s.max_depth(), rng),

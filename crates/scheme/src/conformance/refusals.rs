@@ -1,5 +1,5 @@
-use super::{RealScheme, Suite, must, must_fail};
-use crate::{Decrypt, Encrypt, Error, WeightMatrix};
+use super::{PackedScheme, Sample, Suite, must, must_fail, zip};
+use crate::{Decrypt, Encrypt, Error, Value, WeightMatrix};
 use rand::CryptoRng;
 
 fn shape(error: &Error) -> bool {
@@ -27,7 +27,7 @@ fn bottom(error: &Error) -> bool {
 
 impl<S, K> Suite<'_, S, K>
 where
-    S: RealScheme,
+    S: PackedScheme,
     K: Encrypt<Scheme = S> + Decrypt<Scheme = S>,
 {
     /// What does not fit is refused, with an error of the right class.
@@ -39,10 +39,12 @@ where
 
     fn wrong_shapes<R: CryptoRng>(&self, rng: &mut R) {
         let s = self.evaluator;
+        let half = S::Value::of(0.5);
+        let halves = [half; 2];
         let top = s.max_depth();
         let (x, _) = self.sample(top, rng);
         for length in [0, 3, s.slots() - 1, s.slots() + 1, 2 * s.slots()] {
-            let values = vec![0.5; length];
+            let values = vec![S::Value::of(0.5); length];
             let of = |operation| format!("{operation} of {length} values");
             must_fail(
                 &of("encrypt_at"),
@@ -54,7 +56,7 @@ where
             must_fail(&of("mul_plain"), s.mul_plain(&x, &values), "Shape", shape);
             must_fail(&of("prepare"), s.prepare(&values, top), "Shape", shape);
         }
-        let plain = must("prepare", s.prepare(&[0.5], top));
+        let plain = must("prepare", s.prepare(&[half], top));
         must_fail("sum of nothing", s.sum(&[]), "Shape", shape);
         must_fail("mul_sum of nothing", s.mul_sum(&[], &[]), "Shape", shape);
         must_fail(
@@ -87,7 +89,7 @@ where
             "Shape",
             shape,
         );
-        let weights = must("weights", WeightMatrix::new(1, 2, &[0.5, 0.5]));
+        let weights = must("weights", WeightMatrix::new(1, 2, &halves));
         must_fail("ragged combine", s.combine(weights, &[&x]), "Shape", shape);
         must_fail(
             "combine of nothing",
@@ -101,9 +103,9 @@ where
         let s = self.evaluator;
         let top = s.max_depth();
         let (x, _) = self.sample(top, rng);
-        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let values = [0.5, bad];
-            let of = |operation| format!("{operation} of {bad}");
+        for bad in S::Value::invalid() {
+            let values = [S::Value::of(0.5), bad];
+            let of = |operation| format!("{operation} of {bad:?}");
             must_fail(
                 &of("encrypt_at"),
                 self.key.encrypt_at(&values, top, None, rng),
@@ -129,7 +131,12 @@ where
                 first,
             );
         }
-        let declared = self.key.encrypt_at(&[0.5, -0.75], top, Some(0.5), rng);
+        let declared = self.key.encrypt_at(
+            &[S::Value::of(0.5), S::Value::of(-0.75)],
+            top,
+            Some(0.5 * S::Value::MAGNITUDE),
+            rng,
+        );
         must_fail(
             "encrypt_at beyond the declared bound",
             declared,
@@ -138,7 +145,9 @@ where
         );
         for bound in [f64::NAN, f64::INFINITY, -1.0] {
             let what = format!("encrypt_at with the bound {bound}");
-            let result = self.key.encrypt_at(&[0.0, 0.0], top, Some(bound), rng);
+            let result = self
+                .key
+                .encrypt_at(&[S::Value::ZERO; 2], top, Some(bound), rng);
             must_fail(&what, result, "Parameter", |error| {
                 matches!(error, Error::Parameter { .. })
             });
@@ -147,8 +156,10 @@ where
 
     fn no_depth<R: CryptoRng>(&self, rng: &mut R) {
         let s = self.evaluator;
+        let half = S::Value::of(0.5);
+        let halves = [half; 2];
         let top = s.max_depth();
-        let ((x, _), (fresh, a)) = (self.sample(0, rng), self.sample(top, rng));
+        let ((x, b), (fresh, a)) = (self.sample(0, rng), self.sample(top, rng));
         must_fail("mul at the bottom", s.mul(&x, &fresh), "Depth", bottom);
         must_fail("mul at the bottom", s.mul(&fresh, &x), "Depth", bottom);
         must_fail("square at the bottom", s.square(&x), "Depth", bottom);
@@ -160,17 +171,27 @@ where
         );
         must_fail(
             "mul_plain at the bottom",
-            s.mul_plain(&x, &[0.5]),
+            s.mul_plain(&x, &[half]),
             "Depth",
             bottom,
         );
-        must_fail(
-            "mul_scalar at the bottom",
-            s.mul_scalar(&x, 0.5),
-            "Depth",
-            bottom,
-        );
-        let weights = must("weights", WeightMatrix::new(1, 2, &[0.5, 0.5]));
+        match s.mul_scalar(&x, half) {
+            Err(error) => assert!(
+                bottom(&error),
+                "mul_scalar at the bottom: got `{error}`, expected an error of class Depth"
+            ),
+            // An integer of small absolute value may cost no depth.
+            Ok(scaled) => {
+                assert!(half.magnitude() > 1.0, "mul_scalar at the bottom: accepted");
+                self.expect(
+                    "mul_scalar at the bottom",
+                    &scaled,
+                    &zip(&b, &halves[..1], |p, q| p * q),
+                    0,
+                );
+            }
+        }
+        let weights = must("weights", WeightMatrix::new(1, 2, &halves));
         must_fail(
             "combine at the bottom",
             s.combine(weights, &[&fresh, &x]),
@@ -180,13 +201,13 @@ where
         let depth = |error: &Error| matches!(error, Error::Depth { .. });
         must_fail(
             "prepare beyond the depth",
-            s.prepare(&[0.5], top + 1),
+            s.prepare(&[half], top + 1),
             "Depth",
             depth,
         );
         must_fail(
             "encrypt_at beyond the depth",
-            self.key.encrypt_at(&[0.5], top + 1, None, rng),
+            self.key.encrypt_at(&[half], top + 1, None, rng),
             "Depth",
             depth,
         );
@@ -198,11 +219,11 @@ where
         );
         must_fail(
             "mul_scalar_to the depth it has",
-            s.mul_scalar_to(&fresh, 0.5, top),
+            s.mul_scalar_to(&fresh, half, top),
             "Depth",
             depth,
         );
-        let plain = must("prepare", s.prepare(&[0.5], top));
+        let plain = must("prepare", s.prepare(&[half], top));
         let lower = must("lower_to", s.lower_to(&fresh, top - 1));
         must_fail(
             "mul_prepared for another depth",
@@ -217,14 +238,17 @@ where
     /// Ciphertexts under another key are refused by every operation.
     pub(super) fn foreign_keys<R: CryptoRng>(&self, rng: &mut R) {
         let s = self.evaluator;
+        let half = S::Value::of(0.5);
+        let halves = [half; 2];
         let top = s.max_depth();
         let (x, _) = self.sample(top, rng);
         let y = must(
             "encrypt_at",
-            self.other.encrypt_at(&[0.5], top, Some(1.0), rng),
+            self.other
+                .encrypt_at(&[half], top, Some(S::Value::MAGNITUDE), rng),
         );
-        let plain = must("prepare", s.prepare(&[0.5], top));
-        let weights = must("weights", WeightMatrix::new(1, 2, &[0.5, 0.5]));
+        let plain = must("prepare", s.prepare(&[half], top));
+        let weights = must("weights", WeightMatrix::new(1, 2, &halves));
         let class = "KeyMismatch";
         must_fail("check", s.check(&y), class, foreign);
         must_fail("lower_to", s.lower_to(&y, 0), class, foreign);
@@ -232,15 +256,15 @@ where
         must_fail("sub", s.sub(&y, &x), class, foreign);
         must_fail("negate", s.negate(&y), class, foreign);
         must_fail("sum", s.sum(&[&x, &y]), class, foreign);
-        must_fail("add_plain", s.add_plain(&y, &[0.5]), class, foreign);
+        must_fail("add_plain", s.add_plain(&y, &[half]), class, foreign);
         must_fail(
             "mul_prepared",
             s.mul_prepared(&[&x, &y], &[&plain, &plain]),
             class,
             foreign,
         );
-        must_fail("mul_plain", s.mul_plain(&y, &[0.5]), class, foreign);
-        must_fail("mul_scalar", s.mul_scalar(&y, 0.5), class, foreign);
+        must_fail("mul_plain", s.mul_plain(&y, &[half]), class, foreign);
+        must_fail("mul_scalar", s.mul_scalar(&y, half), class, foreign);
         must_fail("combine", s.combine(weights, &[&x, &y]), class, foreign);
         must_fail("mul", s.mul(&x, &y), class, foreign);
         must_fail("square", s.square(&y), class, foreign);

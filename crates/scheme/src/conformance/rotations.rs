@@ -1,13 +1,13 @@
-use super::{RealScheme, Suite, must, must_fail, required_keys, zip};
+use super::{PackedScheme, Suite, must, must_fail, required_keys, zip};
 use crate::{Decrypt, Encrypt, Error};
 use rand::CryptoRng;
 
 impl<S, K> Suite<'_, S, K>
 where
-    S: RealScheme,
+    S: PackedScheme,
     K: Encrypt<Scheme = S> + Decrypt<Scheme = S>,
 {
-    fn rotated(&self, values: &[f64], step: i64) -> Vec<f64> {
+    fn rotated(&self, values: &[S::Value], step: i64) -> Vec<S::Value> {
         let mut out = values.to_vec();
         out.rotate_left(step.rem_euclid(values.len() as i64) as usize);
         out

@@ -1,4 +1,4 @@
-use super::{RealScheme, Suite, must, must_fail};
+use super::{PackedScheme, Sample, Suite, must, must_fail};
 use crate::wire::{Expected, Header, Kind, seal};
 use crate::{Decrypt, Encrypt, Error};
 use rand::{CryptoRng, RngExt};
@@ -9,7 +9,7 @@ fn malformed(error: &Error) -> bool {
 
 impl<S, K> Suite<'_, S, K>
 where
-    S: RealScheme,
+    S: PackedScheme,
     K: Encrypt<Scheme = S> + Decrypt<Scheme = S>,
 {
     /// Ciphertexts survive serialization; altered bytes do not.
@@ -19,9 +19,9 @@ where
             let (fresh, a) = self.sample(depth, rng);
             let computed = must(
                 "add_plain",
-                s.add_plain(&must("rotate", s.rotate(&fresh, 1)), &[0.25]),
+                s.add_plain(&must("rotate", s.rotate(&fresh, 1)), &[S::Value::of(0.25)]),
             );
-            let mut b: Vec<f64> = a.iter().map(|v| v + 0.25).collect();
+            let mut b: Vec<_> = a.iter().map(|&v| v + S::Value::of(0.25)).collect();
             b.rotate_left(1);
             for (name, ct, clear) in [("fresh", fresh, a), ("computed", computed, b)] {
                 let what = format!("{name} ciphertext at depth {depth}, written and read");
