@@ -248,7 +248,7 @@ impl<S: Scheme> EncryptedMatrix<S> {
         }
     }
 
-    fn expect_alike(&self, operation: &'static str, other: &Self) -> Result<()> {
+    pub(super) fn expect_alike(&self, operation: &'static str, other: &Self) -> Result<()> {
         if self.shape() != other.shape() {
             return Err(mismatch(
                 operation,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "ndarray")]
 mod arrays;
+mod combinations;
 mod matrix;
 mod ops;
 mod plain;

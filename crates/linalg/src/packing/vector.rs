@@ -48,6 +48,14 @@ impl VectorPacking {
         Self::new(1, padded("vector packing", len)?.min(slots))
     }
 
+    /// One value to a ciphertext, in every slot: for schemes without slots, and for combinations.
+    pub fn spread() -> Self {
+        Self {
+            repeat: 1,
+            period: 1,
+        }
+    }
+
     /// Every value `repeat` times in a row.
     ///
     /// # Errors
