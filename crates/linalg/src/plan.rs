@@ -27,17 +27,19 @@ pub use tracer::{TracedCiphertext, TracedPlaintext, Tracer};
 use crate::encrypted::{EncryptOptions, EncryptedMatrix};
 use crate::packing::MatrixPacking;
 use cipherblas_scheme::clear::Counts;
-use cipherblas_scheme::{KeySet, Result};
+use cipherblas_scheme::{KeySet, Result, Value};
 use std::fmt;
 
 /// What a computation needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     slots: usize,
     depth: usize,
     keys: KeySet,
     counts: Counts,
     inputs: usize,
+    /// Infinite if an input declared no bound.
+    magnitude: f64,
 }
 
 /// What to prefer where a rotation can be had from several keys.
@@ -166,6 +168,46 @@ impl Plan {
         max_depth: usize,
         computation: impl FnOnce(&Tracer) -> Result<()>,
     ) -> Result<Self> {
+        Self::trace_over(preference, slots, max_depth, computation)
+    }
+
+    /// As [`trace`](Self::trace), for a scheme over the integers. With bounds declared for the inputs, the plan says how many
+    /// bits the plaintexts need.
+    ///
+    /// ```
+    /// use cipherblas_linalg::plan::Plan;
+    /// use cipherblas_linalg::EncryptOptions;
+    ///
+    /// let plan = Plan::trace_integers(2048, 2, |t| {
+    ///     let x = t.vector(1000, &EncryptOptions::new().bound(255.0))?;
+    ///     x.dot(&x).map(drop)
+    /// })?;
+    /// // At most 1024 * 255^2, the padding included.
+    /// assert_eq!(plan.magnitude(), Some(1024.0 * 255.0 * 255.0));
+    /// assert_eq!(plan.plaintext_bits(), Some(27));
+    /// # Ok::<(), cipherblas_scheme::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`trace`](Self::trace).
+    pub fn trace_integers(
+        slots: usize,
+        max_depth: usize,
+        computation: impl FnOnce(&Tracer<i64>) -> Result<()>,
+    ) -> Result<Self> {
+        Self::trace_over(Preference::FewKeys, slots, max_depth, computation)
+    }
+
+    /// As [`trace_for`](Self::trace_for), over values of any type.
+    ///
+    /// # Errors
+    /// As [`trace`](Self::trace).
+    pub fn trace_over<V: Value>(
+        preference: Preference,
+        slots: usize,
+        max_depth: usize,
+        computation: impl FnOnce(&Tracer<V>) -> Result<()>,
+    ) -> Result<Self> {
         let tracer = Tracer::new(slots, max_depth, preference)?;
         computation(&tracer)?;
         Ok(tracer.plan())
@@ -190,6 +232,19 @@ impl Plan {
     /// Ciphertexts that the inputs take.
     pub fn input_ciphertexts(&self) -> usize {
         self.inputs
+    }
+
+    /// Bound on the absolute value of everything on the way, inputs and results, from the bounds declared for the inputs
+    /// ([`EncryptOptions::bound`]); `None` if one has none. Schemes refuse operations whose bound is beyond their plaintexts.
+    pub fn magnitude(&self) -> Option<f64> {
+        self.magnitude.is_finite().then_some(self.magnitude)
+    }
+
+    /// Bits of a signed integer that holds everything on the way: the `plaintext_bits` that an exact scheme needs.
+    pub fn plaintext_bits(&self) -> Option<u32> {
+        // The smallest b with magnitude < 2^(b - 1).
+        self.magnitude()
+            .map(|m| (m + 1.0).log2().ceil().max(1.0) as u32 + 1)
     }
 
     /// Estimated time in seconds, on one thread.
@@ -230,6 +285,7 @@ impl Plan {
             depth: self.depth.max(other.depth),
             keys: self.keys.clone().union(&other.keys),
             inputs: self.inputs + other.inputs,
+            magnitude: self.magnitude.max(other.magnitude),
             counts: Counts {
                 additions: a.additions + b.additions,
                 plain_multiplications: a.plain_multiplications + b.plain_multiplications,
@@ -254,6 +310,12 @@ impl fmt::Display for Plan {
             "input ciphertexts   {} of {} slots",
             self.inputs, self.slots
         )?;
+        if let (Some(magnitude), Some(bits)) = (self.magnitude(), self.plaintext_bits()) {
+            writeln!(
+                f,
+                "values              up to {magnitude:.6e} on the way ({bits} bits, signed)"
+            )?;
+        }
         writeln!(
             f,
             "keys                {}{} rotations",

@@ -252,3 +252,29 @@ fn misuse() {
     assert!(matches!(a.union(&b), Err(Error::Shape { .. })));
     assert_eq!(a.union(&a).unwrap(), a);
 }
+
+#[test]
+fn bounds_on_values_follow_the_computation() {
+    let options = EncryptOptions::new().bound(100.0);
+    let plan = Plan::trace_integers(16, 2, |t| {
+        let x = t.vector(5, &options)?;
+        let y = (&(&x * 3)? - 7)?;
+        EncryptedVector::weighted_sum(&[2, -9], &[&y, &x]).map(drop)
+    });
+    let plan = plan.unwrap();
+    // 2 (3 * 100 + 7) + 9 * 100
+    assert_eq!(plan.magnitude(), Some(1514.0));
+    // Signed integers of 12 bits reach 2047, of 11 bits 1023.
+    assert_eq!(plan.plaintext_bits(), Some(12));
+
+    let unknown = Plan::trace_integers(16, 2, |t| {
+        let x = t.vector(5, &EncryptOptions::new())?;
+        (&x * 0).map(drop)
+    });
+    assert_eq!(unknown.unwrap().magnitude(), None);
+    let refused = Plan::trace_integers(16, 2, |t| {
+        let x = t.vector(5, &options)?;
+        (&x - i64::MIN).map(drop)
+    });
+    assert!(matches!(refused, Err(Error::Value { .. })), "{refused:?}");
+}

@@ -66,8 +66,8 @@ impl<P> EncryptOptions<P> {
     {
         self.packing.map_or_else(f, Ok)
     }
-    pub(crate) fn depth_given(&self) -> Option<usize> {
-        self.depth
+    pub(crate) fn bound_given(&self) -> Option<f64> {
+        self.bound
     }
     pub(crate) fn depth_or(&self, max: usize) -> usize {
         self.depth.unwrap_or(max)

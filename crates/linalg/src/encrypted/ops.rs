@@ -32,26 +32,49 @@ macro_rules! operators {
                 $array::mul(self, other)
             }
         }
-        impl<S: scheme::MulPlain + Scheme<Value = f64>> ops::Mul<f64> for &$array<S> {
+    };
+}
+
+/// Operators with a plain number; `$negative` gives `-value`, or the error that there is none.
+macro_rules! scalars {
+    ($array:ident, $value:ty, $negative:expr) => {
+        impl<S: scheme::MulPlain + Scheme<Value = $value>> ops::Mul<$value> for &$array<S> {
             type Output = Result<$array<S>>;
-            fn mul(self, factor: f64) -> Self::Output {
+            fn mul(self, factor: $value) -> Self::Output {
                 self.scale(factor)
             }
         }
-        impl<S: scheme::AddPlain + Scheme<Value = f64>> ops::Add<f64> for &$array<S> {
+        impl<S: scheme::AddPlain + Scheme<Value = $value>> ops::Add<$value> for &$array<S> {
             type Output = Result<$array<S>>;
-            fn add(self, value: f64) -> Self::Output {
+            fn add(self, value: $value) -> Self::Output {
                 self.add_scalar(value)
             }
         }
-        impl<S: scheme::AddPlain + Scheme<Value = f64>> ops::Sub<f64> for &$array<S> {
+        impl<S: scheme::AddPlain + Scheme<Value = $value>> ops::Sub<$value> for &$array<S> {
             type Output = Result<$array<S>>;
-            fn sub(self, value: f64) -> Self::Output {
-                self.add_scalar(-value)
+            fn sub(self, value: $value) -> Self::Output {
+                self.add_scalar($negative(value)?)
             }
         }
     };
 }
 
+fn negative_real(value: f64) -> Result<f64> {
+    Ok(-value)
+}
+
+fn negative_integer(value: i64) -> Result<i64> {
+    value.checked_neg().ok_or_else(|| scheme::Error::Value {
+        index: 0,
+        got: value.to_string(),
+        expected: "an integer above -2^63".into(),
+        hint: "no parameters hold values of 64 bits",
+    })
+}
+
 operators!(EncryptedVector);
 operators!(EncryptedMatrix);
+scalars!(EncryptedVector, f64, negative_real);
+scalars!(EncryptedMatrix, f64, negative_real);
+scalars!(EncryptedVector, i64, negative_integer);
+scalars!(EncryptedMatrix, i64, negative_integer);

@@ -5,17 +5,35 @@ use crate::shape::{check_dims, check_len};
 use cipherblas_scheme::capability::{check_pairs, check_period};
 use cipherblas_scheme::clear::Counts;
 use cipherblas_scheme::{
-    Add, AddPlain, Combine, Error, KeySet, Mul, MulPlain, Result, Rotate, Scheme, WeightMatrix,
+    Add, AddPlain, Combine, Error, KeySet, Mul, MulPlain, Result, Rotate, Scheme, Value,
+    WeightMatrix,
 };
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An evaluator without values: writes down what it is asked for. See [`Plan::trace`].
-#[derive(Clone, Debug)]
-pub struct Tracer {
+///
+/// `V` is the type of the values that the real scheme computes with.
+#[derive(Debug)]
+pub struct Tracer<V = f64> {
     slots: usize,
     max_depth: usize,
     preference: Preference,
     trace: Arc<Mutex<Trace>>,
+    values: PhantomData<fn(V) -> V>,
+}
+
+// Written out, as a tracer holds no value that would have to be cloned.
+impl<V> Clone for Tracer<V> {
+    fn clone(&self) -> Self {
+        Self {
+            slots: self.slots,
+            max_depth: self.max_depth,
+            preference: self.preference,
+            trace: self.trace.clone(),
+            values: PhantomData,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -24,21 +42,35 @@ struct Trace {
     counts: Counts,
     inputs: usize,
     least_depth: usize,
+    magnitude: f64,
 }
 
-/// A ciphertext without a value: its depth.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A ciphertext without a value: its depth, and a bound on the values.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TracedCiphertext {
     depth: usize,
+    /// Infinite if an input declared no bound.
+    magnitude: f64,
 }
 
-/// A plaintext without values: its depth.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A plaintext: its depth, and a bound on the values.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TracedPlaintext {
     depth: usize,
+    magnitude: f64,
 }
 
-impl Tracer {
+/// Product of two bounds, one of which may be infinite.
+fn times(a: f64, b: f64) -> f64 {
+    if a == 0.0 || b == 0.0 { 0.0 } else { a * b }
+}
+
+/// The largest absolute value.
+fn largest<V: Value>(values: &[V]) -> f64 {
+    values.iter().map(|v| v.magnitude()).fold(0.0, f64::max)
+}
+
+impl<V: Value> Tracer<V> {
     pub(super) fn new(slots: usize, max_depth: usize, preference: Preference) -> Result<Self> {
         if !slots.is_power_of_two() {
             return Err(Error::Parameter {
@@ -53,12 +85,14 @@ impl Tracer {
             counts: Counts::default(),
             inputs: 0,
             least_depth: max_depth,
+            magnitude: 0.0,
         };
         Ok(Self {
             slots,
             max_depth,
             preference,
             trace: Arc::new(Mutex::new(trace)),
+            values: PhantomData,
         })
     }
 
@@ -70,7 +104,15 @@ impl Tracer {
             keys: trace.keys.clone(),
             counts: trace.counts,
             inputs: trace.inputs,
+            magnitude: trace.magnitude,
         }
+    }
+
+    /// Notes a bound on values, and hands back the ciphertext.
+    fn made(&self, depth: usize, magnitude: f64) -> TracedCiphertext {
+        let mut trace = self.trace();
+        trace.magnitude = trace.magnitude.max(magnitude);
+        TracedCiphertext { depth, magnitude }
     }
 
     fn trace(&self) -> MutexGuard<'_, Trace> {
@@ -78,8 +120,12 @@ impl Tracer {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn inputs(&self, count: usize, depth: Option<usize>) -> Result<Vec<TracedCiphertext>> {
-        let depth = depth.unwrap_or(self.max_depth);
+    fn inputs<P>(
+        &self,
+        count: usize,
+        options: &EncryptOptions<P>,
+    ) -> Result<Vec<TracedCiphertext>> {
+        let depth = options.depth_or(self.max_depth);
         if depth > self.max_depth {
             return Err(Error::Depth {
                 operation: "encrypt",
@@ -88,7 +134,8 @@ impl Tracer {
             });
         }
         self.trace().inputs += count;
-        Ok(vec![TracedCiphertext { depth }; count])
+        let magnitude = options.bound_given().unwrap_or(f64::INFINITY);
+        Ok(vec![self.made(depth, magnitude); count])
     }
 
     /// An encrypted vector of `len` values that are not known.
@@ -103,7 +150,7 @@ impl Tracer {
         check_len("encrypt", len)?;
         let packing = options.packing_or(|| VectorPacking::periodic(len, self.slots))?;
         packing.check_slots(self.slots)?;
-        let cts = self.inputs(packing.blocks(len), options.depth_given())?;
+        let cts = self.inputs(packing.blocks(len), options)?;
         EncryptedVector::from_ciphertexts(self.clone(), len, packing, cts)
     }
 
@@ -122,12 +169,17 @@ impl Tracer {
             Tile::fit(Order::RowMajor, rows, cols, self.slots).map(MatrixPacking::from)
         })?;
         packing.check_slots(self.slots)?;
-        let cts = self.inputs(packing.blocks(rows, cols), options.depth_given())?;
+        let cts = self.inputs(packing.blocks(rows, cols), options)?;
         EncryptedMatrix::from_ciphertexts(self.clone(), rows, cols, packing, cts)
     }
 
     /// The result of something that takes a level of `depth`.
-    fn spend(&self, operation: &'static str, depth: usize) -> Result<TracedCiphertext> {
+    fn spend(
+        &self,
+        operation: &'static str,
+        depth: usize,
+        magnitude: f64,
+    ) -> Result<TracedCiphertext> {
         let Some(depth) = depth.checked_sub(1) else {
             return Err(Error::Depth {
                 operation,
@@ -137,7 +189,8 @@ impl Tracer {
         };
         let mut trace = self.trace();
         trace.least_depth = trace.least_depth.min(depth);
-        Ok(TracedCiphertext { depth })
+        drop(trace);
+        Ok(self.made(depth, magnitude))
     }
 
     /// Writes down steps; returns how many need a key.
@@ -161,7 +214,16 @@ impl Tracer {
     ) -> Result<TracedCiphertext> {
         check_pairs(operation, a.len(), b.len())?;
         let depths = a.iter().chain(b).map(|ct| ct.depth);
-        let out = self.spend(operation, depths.fold(self.max_depth, usize::min))?;
+        let magnitude = a
+            .iter()
+            .zip(b)
+            .map(|(x, y)| times(x.magnitude, y.magnitude))
+            .sum();
+        let out = self.spend(
+            operation,
+            depths.fold(self.max_depth, usize::min),
+            magnitude,
+        )?;
         let mut trace = self.trace();
         trace.keys.relinearization = true;
         trace.counts.multiplications += a.len() as u64;
@@ -170,8 +232,8 @@ impl Tracer {
     }
 }
 
-impl Scheme for Tracer {
-    type Value = f64;
+impl<V: Value> Scheme for Tracer<V> {
+    type Value = V;
     type Ciphertext = TracedCiphertext;
 
     fn name(&self) -> &'static str {
@@ -194,7 +256,10 @@ impl Scheme for Tracer {
                 left: ct.depth,
             });
         }
-        Ok(TracedCiphertext { depth })
+        Ok(TracedCiphertext {
+            depth,
+            magnitude: ct.magnitude,
+        })
     }
     fn check(&self, ct: &TracedCiphertext) -> Result<()> {
         if ct.depth > self.max_depth {
@@ -208,12 +273,10 @@ impl Scheme for Tracer {
     }
 }
 
-impl Add for Tracer {
+impl<V: Value> Add for Tracer<V> {
     fn add(&self, a: &TracedCiphertext, b: &TracedCiphertext) -> Result<TracedCiphertext> {
         self.trace().counts.additions += 1;
-        Ok(TracedCiphertext {
-            depth: a.depth.min(b.depth),
-        })
+        Ok(self.made(a.depth.min(b.depth), a.magnitude + b.magnitude))
     }
     fn sub(&self, a: &TracedCiphertext, b: &TracedCiphertext) -> Result<TracedCiphertext> {
         self.add(a, b)
@@ -223,18 +286,18 @@ impl Add for Tracer {
     }
 }
 
-impl AddPlain for Tracer {
-    fn add_plain(&self, ct: &TracedCiphertext, values: &[f64]) -> Result<TracedCiphertext> {
+impl<V: Value> AddPlain for Tracer<V> {
+    fn add_plain(&self, ct: &TracedCiphertext, values: &[V]) -> Result<TracedCiphertext> {
         check_period("add_plain", values.len(), self.slots)?;
         self.trace().counts.additions += 1;
-        Ok(ct.clone())
+        Ok(self.made(ct.depth, ct.magnitude + largest(values)))
     }
 }
 
-impl MulPlain for Tracer {
+impl<V: Value> MulPlain for Tracer<V> {
     type Plaintext = TracedPlaintext;
 
-    fn prepare(&self, values: &[f64], depth: usize) -> Result<TracedPlaintext> {
+    fn prepare(&self, values: &[V], depth: usize) -> Result<TracedPlaintext> {
         check_period("prepare", values.len(), self.slots)?;
         if depth == 0 || depth > self.max_depth {
             return Err(Error::Depth {
@@ -243,7 +306,10 @@ impl MulPlain for Tracer {
                 left: depth.min(self.max_depth),
             });
         }
-        Ok(TracedPlaintext { depth })
+        Ok(TracedPlaintext {
+            depth,
+            magnitude: largest(values),
+        })
     }
     fn mul_prepared(
         &self,
@@ -265,27 +331,40 @@ impl MulPlain for Tracer {
             });
         }
         self.trace().counts.plain_multiplications += cts.len() as u64;
-        self.spend(operation, depth)
+        let magnitude = cts
+            .iter()
+            .zip(plains)
+            .map(|(c, p)| times(c.magnitude, p.magnitude))
+            .sum();
+        self.spend(operation, depth, magnitude)
     }
 }
 
-impl Combine for Tracer {
+impl<V: Value> Combine for Tracer<V> {
     fn combine(
         &self,
-        weights: WeightMatrix<'_, f64>,
+        weights: WeightMatrix<'_, V>,
         cts: &[&TracedCiphertext],
     ) -> Result<Vec<TracedCiphertext>> {
         check_pairs("combine", weights.cols(), cts.len())?;
         let depth = cts.iter().map(|c| c.depth).fold(self.max_depth, usize::min);
-        let out = self.spend("combine", depth)?;
+        let out = (0..weights.rows())
+            .map(|r| {
+                let terms = weights.row(r).iter().zip(cts);
+                let magnitude = terms
+                    .map(|(w, ct)| times(w.magnitude(), ct.magnitude))
+                    .sum();
+                self.spend("combine", depth, magnitude)
+            })
+            .collect::<Result<_>>()?;
         let mut trace = self.trace();
         trace.counts.combines += 1;
         trace.counts.combined_products += weights.data().len() as u64;
-        Ok(vec![out; weights.rows()])
+        Ok(out)
     }
 }
 
-impl Mul for Tracer {
+impl<V: Value> Mul for Tracer<V> {
     fn mul(&self, a: &TracedCiphertext, b: &TracedCiphertext) -> Result<TracedCiphertext> {
         self.product("mul", &[a], &[b])
     }
@@ -301,7 +380,7 @@ impl Mul for Tracer {
     }
 }
 
-impl Rotate for Tracer {
+impl<V: Value> Rotate for Tracer<V> {
     fn rotate(&self, ct: &TracedCiphertext, step: i64) -> Result<TracedCiphertext> {
         let n = self.steps(&[step]);
         self.trace().counts.rotations += n;
@@ -318,9 +397,9 @@ impl Rotate for Tracer {
         let mut trace = self.trace();
         trace.counts.summed_rotations += n;
         trace.counts.additions += cts.len() as u64 - 1;
-        Ok(TracedCiphertext {
-            depth: cts.iter().map(|c| c.depth).fold(self.max_depth, usize::min),
-        })
+        drop(trace);
+        let depth = cts.iter().map(|c| c.depth).fold(self.max_depth, usize::min);
+        Ok(self.made(depth, cts.iter().map(|c| c.magnitude).sum()))
     }
     /// Whether a kernel that has the choice should use this step.
     fn can_rotate(&self, step: i64) -> bool {
