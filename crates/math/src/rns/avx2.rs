@@ -59,7 +59,9 @@ fn map(x: &[f64], out: &mut [f64], f: impl Fn(__m256d) -> __m256d) {
 /// All slices have the length of `v`.
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn prepare(sources: &[Source], from: &[&[f64]], y: &mut [&mut [f64]], v: &mut [f64]) {
-    if let [source] = sources {
+    if let [source] = sources
+        && source.factor == 1.0
+    {
         let (q, inverse_q) = (_mm256_set1_pd(source.q), _mm256_set1_pd(source.inverse_q));
         map(from[0], y[0], |x| remainder(x, q, inverse_q));
         v.fill(0.0);
@@ -113,7 +115,7 @@ fn prepare_one(s: &Source, x: &[f64], y: &mut [f64], v: &mut [f64]) {
     step(x_rest, y_rest, v_rest);
 }
 
-/// One source: `y` is balanced already.
+/// One source, weight 1: `y` is balanced already.
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn reduce(target: &Target, y: &[f64], out: &mut [f64]) {
     let (p, inverse_p) = (_mm256_set1_pd(target.p), _mm256_set1_pd(target.inverse_p));

@@ -60,7 +60,7 @@ struct Source {
     modulus: Modulus,
     q: f64,
     inverse_q: f64,
-    /// `(Q / q)^-1 mod q`, balanced, and that over `q`.
+    /// `(Q / q)^-1 before mod q`, balanced, and that over `q`.
     factor: f64,
     factor_over_q: f64,
 }
@@ -70,7 +70,7 @@ struct Target {
     modulus: Modulus,
     p: f64,
     inverse_p: f64,
-    /// Balanced residues of `Q / q_i` for every source, then of `-Q`.
+    /// Balanced residues of `after Q / q_i` for every source, then of `-after Q`.
     weights: Vec<f64>,
 }
 
@@ -89,7 +89,35 @@ impl BaseConverter {
     /// # Errors
     /// As [`new`](Self::new), but for the backend.
     pub fn with_backend(from: &[Modulus], to: &[Modulus], backend: Backend) -> Result<Self> {
+        Self::scaled(from, to, |_| 1, |_| 1, backend)
+    }
+
+    /// Conversion between two multiplications: for `x` modulo `Q`, the product of the primes `from`, the targets get
+    /// `after * c`, where `c` is the centred representative of `before * x` modulo `Q`. Both factors are given by their
+    /// canonical residues, `before` modulo a source prime and `after` modulo a target prime; they become part of the
+    /// constants, at no cost.
+    ///
+    /// As `b x - c` is a multiple of `Q`, the factors `before = b` and `after = -Q^-1` give what divisions with rounding are
+    /// made of: `round(b x / Q) = b Q^-1 x - Q^-1 c` modulo the targets, of which the first term is zero for targets that
+    /// divide `b`. It is exact unless `b x / Q` is within 2^-40 of a tie; then it may be the other neighbour.
+    ///
+    /// # Errors
+    /// As [`with_backend`](Self::with_backend).
+    ///
+    /// # Panics
+    /// If a factor is not canonical.
+    pub fn scaled(
+        from: &[Modulus],
+        to: &[Modulus],
+        before: impl Fn(Modulus) -> u64,
+        after: impl Fn(Modulus) -> u64,
+        backend: Backend,
+    ) -> Result<Self> {
         check_sources("base conversion", from, MAX_SOURCES)?;
+        assert!(
+            from.iter().all(|&q| before(q) < q.value()) && to.iter().all(|&p| after(p) < p.value()),
+            "base conversion: canonical factors"
+        );
         if to.is_empty() {
             return Err(MathError::Parameter {
                 operation: "base conversion",
@@ -110,7 +138,8 @@ impl BaseConverter {
             let inverse = modulus
                 .inv(product(Some(i), modulus))
                 .expect("distinct primes are coprime");
-            let (q, factor) = (modulus.value() as f64, modulus.residue(inverse));
+            let factor = modulus.residue(modulus.mul(inverse, before(modulus)));
+            let q = modulus.value() as f64;
             Source {
                 modulus,
                 q,
@@ -120,10 +149,10 @@ impl BaseConverter {
             }
         });
         let targets = to.iter().map(|&modulus| {
-            let mut weights: Vec<f64> = (0..from.len())
-                .map(|i| modulus.residue(product(Some(i), modulus)))
-                .collect();
-            weights.push(-modulus.residue(product(None, modulus)));
+            let weight =
+                |skip| modulus.residue(modulus.mul(product(skip, modulus), after(modulus)));
+            let mut weights: Vec<f64> = (0..from.len()).map(|i| weight(Some(i))).collect();
+            weights.push(-weight(None));
             let p = modulus.value() as f64;
             Target {
                 modulus,
@@ -299,7 +328,7 @@ impl BaseConverter {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe {
                 match self.from.len() {
-                    1 => avx2::reduce(target, y[0], out),
+                    1 if target.weights[0] == 1.0 => avx2::reduce(target, y[0], out),
                     2 if self.few() => avx2::finish_few::<2>(target, self.sums, y, out),
                     3 if self.few() => avx2::finish_few::<3>(target, self.sums, y, out),
                     4 if self.few() => avx2::finish_few::<4>(target, self.sums, y, out),

@@ -157,6 +157,57 @@ fn conversion_between_sizes() {
     check_conversion(&wide, &wide[3..5], 50, 8);
 }
 
+/// `round(B x / Q)` modulo the targets, where `B` is their product: a change of modulus.
+fn check_scaling(from: &[Modulus], to: &[Modulus], n: usize, seed: u64) {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let (q, b) = (product(from), product(to));
+    let xs: Vec<BigInt> = (0..n).map(|_| random_big(&mut rng, &q) - &q / 2).collect();
+    let residues: Vec<Vec<f64>> = from
+        .iter()
+        .map(|&m| xs.iter().map(|x| lazy(x, m, rng.next_u64())).collect())
+        .collect();
+    let inputs: Vec<&[f64]> = residues.iter().map(Vec::as_slice).collect();
+    let inverse = |p: Modulus| p.neg(p.inv(modulo(&q, p)).expect("coprime"));
+    for backend in Backend::all() {
+        let converter =
+            BaseConverter::scaled(from, to, |m| modulo(&b, m), inverse, backend).unwrap();
+        let mut out = vec![vec![f64::NAN; n]; to.len()];
+        converter.convert(
+            &inputs,
+            &mut out.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>(),
+        );
+        for (k, x) in xs.iter().enumerate() {
+            // floor(b x / q + 1/2): q is odd and there are no ties.
+            let (shifted, twice): (BigInt, BigInt) = (x * &b * 2 + &q, &q * 2);
+            let rest = ((&shifted % &twice) + &twice) % &twice;
+            let near_tie = (&rest << 39u32) < q || ((&twice - &rest) << 39u32) < q;
+            let rounded: BigInt = (shifted - rest) / &twice;
+            for (&m, out) in to.iter().zip(&out) {
+                assert!(out[k].abs() <= m.value() as f64);
+                assert!(
+                    near_tie || m.canonical(out[k]) == modulo(&rounded, m),
+                    "{} {} to {}, {}",
+                    from.len(),
+                    m.value(),
+                    to.len(),
+                    backend.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn scaling_rounds() {
+    let (wide, narrow) = (primes_below(50, 8), primes_below(21, 20));
+    check_scaling(&wide[..3], &wide[3..6], 300, 1);
+    check_scaling(&wide[..1], &wide[3..4], 300, 2);
+    check_scaling(&wide[..1], &narrow[..2], 300, 3);
+    check_scaling(&narrow[..1], &wide[..3], 300, 4);
+    check_scaling(&narrow[..17], &wide[..7], 100, 5);
+    check_scaling(&wide, &narrow[..1], 300, 6);
+}
+
 /// Coefficients that make every sum as large as the bounds allow.
 #[test]
 fn conversion_of_extreme_products() {
