@@ -1,9 +1,11 @@
 //! Parameters from the job: depth, precision, range, security; checked against the table for every key.
 
-use crate::chain::{self, ChainShape, PRIME_BITS};
+use crate::chain;
 use crate::noise::Noise;
 use crate::share;
 use cipherblas_math::NttPlan;
+use cipherblas_rlwe::chain::{ChainShape, PRIME_BITS, log2_qp};
+use cipherblas_rlwe::ring::DIGIT_MARGIN_BITS;
 use cipherblas_rlwe::{Ring, RingSpec};
 use cipherblas_scheme::security::{self, SecurityLevel};
 use cipherblas_scheme::wire::ParameterId;
@@ -232,9 +234,10 @@ impl ParamsBuilder {
         ChainShape {
             degree: n,
             depth: self.depth,
-            scale_bits,
+            level_bits: scale_bits,
             base_bits,
             digit_len,
+            margin_bits: DIGIT_MARGIN_BITS,
         }
     }
 
@@ -263,25 +266,13 @@ impl ParamsBuilder {
     fn finish(&self, shape: &ChainShape, spec: RingSpec) -> Result<Params> {
         Params::assemble(
             spec,
-            shape.scale_bits.exp2(),
+            shape.level_bits.exp2(),
             self.precision_bits,
             self.integer_bits,
             self.security,
             self.sharing_queries,
         )
     }
-}
-
-/// log2 of the product of all primes: what the security table limits.
-fn log2_qp(spec: &RingSpec) -> f64 {
-    let primes: Vec<u64> = spec
-        .groups
-        .iter()
-        .flatten()
-        .chain(&spec.special)
-        .copied()
-        .collect();
-    security::log2_product(&primes)
 }
 
 impl Params {

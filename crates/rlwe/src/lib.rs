@@ -6,6 +6,7 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`chain`] | prime chains from sizes in bits |
 //! | [`ring`] | the ring context: prime chain in level groups, special primes, digits, precomputed conversions |
 //! | [`poly`] | `Poly<Coeff>` and `Poly<Ntt>` |
 //! | [`keys`] | secret and public keys, encryptions of zero |
@@ -13,6 +14,7 @@
 //! | [`evaluation`] | relinearization and Galois keys as one value |
 //! | [`wire`] | bytes |
 
+pub mod chain;
 pub mod evaluation;
 pub mod keys;
 mod parallel;
