@@ -125,11 +125,7 @@ impl PrimeSource {
     ///
     /// # Errors
     /// `Parameter` if there are not enough primes.
-    pub fn finish(
-        mut self,
-        shape: &ChainShape,
-        groups: Vec<Vec<u64>>,
-    ) -> Result<Option<RingSpec>> {
+    pub fn finish(mut self, shape: &ChainShape, groups: Vec<Vec<u64>>) -> Result<Option<RingSpec>> {
         let q: Vec<u64> = groups.iter().flatten().copied().collect();
         let largest = q
             .chunks(shape.digit_len)

@@ -11,12 +11,14 @@
 //! | [`poly`] | `Poly<Coeff>` and `Poly<Ntt>` |
 //! | [`keys`] | secret and public keys, encryptions of zero |
 //! | [`switch`] | key-switching keys and the products with them |
+//! | [`pairs`] | what evaluators do with ciphertexts, whatever their plaintexts mean |
 //! | [`evaluation`] | relinearization and Galois keys as one value |
 //! | [`wire`] | bytes |
 
 pub mod chain;
 pub mod evaluation;
 pub mod keys;
+pub mod pairs;
 mod parallel;
 pub mod poly;
 mod pool;

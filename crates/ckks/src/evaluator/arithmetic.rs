@@ -2,7 +2,7 @@
 
 use super::Evaluator;
 use crate::ciphertext::Ciphertext;
-use cipherblas_rlwe::{Ntt, Poly, switch};
+use cipherblas_rlwe::{Ntt, Poly, pairs};
 use cipherblas_scheme::{Add, Error, Mul, Result};
 
 impl Evaluator {
@@ -35,21 +35,16 @@ impl Evaluator {
         ))
     }
 
-    /// Relinearizes and rescales `(d0, d1, d2)` at `level`; `error` and `magnitude` are those of the product.
+    /// Relinearizes and rescales `d` at `level`; `error` and `magnitude` are those of the product.
     fn finish_product(
         &self,
-        (d0, d1, d2): (Poly<Ntt>, Poly<Ntt>, Poly<Ntt>),
+        d: (Poly<Ntt>, Poly<Ntt>, Poly<Ntt>),
         level: usize,
         error: f64,
         magnitude: f64,
     ) -> Result<Ciphertext> {
         let key = self.keys_for("mul")?.relinearization("mul")?;
-        let (mut u0, mut u1) = switch::switch_product(&d2, key);
-        drop(d2);
-        switch::add_lifted(&mut u0, &d0);
-        switch::add_lifted(&mut u1, &d1);
-        let c0 = switch::mod_down_rescale(&u0)?;
-        let c1 = switch::mod_down_rescale(&u1)?;
+        let (c0, c1) = pairs::relinearize_rescale(d, key)?;
         let noise = self.params.noise();
         let added = noise.key_switch(self.params.ring(), level) / self.params.level_modulus(level)
             + noise.rounding();

@@ -2,8 +2,7 @@
 
 use super::Evaluator;
 use crate::ciphertext::Ciphertext;
-use cipherblas_math::gemm;
-use cipherblas_rlwe::{Ntt, Poly};
+use cipherblas_rlwe::pairs;
 use cipherblas_scheme::{Combine, Error, MulPlain, Result, WeightMatrix};
 
 impl Combine for Evaluator {
@@ -73,47 +72,10 @@ impl Combine for Evaluator {
                 .collect();
         }
 
-        let ring = self.params.ring();
-        let basis = ring.basis(level);
-        let mut outputs: Vec<Poly<Ntt>> = (0..2 * rows).map(|_| Poly::zero(ring, basis)).collect();
-        {
-            let (mut first, mut second): (Vec<_>, Vec<_>) = (Vec::new(), Vec::new());
-            for (i, poly) in outputs.iter_mut().enumerate() {
-                if i % 2 == 0 {
-                    first.push(poly)
-                } else {
-                    second.push(poly)
-                }
-            }
-            for (half, outs) in [(0, first), (1, second)] {
-                Poly::each_limb_of_many(outs, |k, limbs| {
-                    let inputs: Vec<&[f64]> = cts
-                        .iter()
-                        .map(|ct| {
-                            if half == 0 {
-                                ct.c0.limb(k)
-                            } else {
-                                ct.c1.limb(k)
-                            }
-                        })
-                        .collect();
-                    let kernels = ring.plan(k).kernels();
-                    gemm::combine(kernels, &integers, bits.max(1), rows, cols, &inputs, limbs)
-                        .expect("shapes and weights were checked");
-                    let factor = ring.moduli()[k].residue_i64(grid as i64);
-                    limbs
-                        .iter_mut()
-                        .for_each(|limb| kernels.scale_assign(limb, factor));
-                });
-            }
-        }
-        let mut outputs = outputs.into_iter();
+        let pairs: Vec<_> = cts.iter().map(|ct| (&ct.c0, &ct.c1)).collect();
+        let outputs = pairs::combine(&integers, bits.max(1), rows, &pairs, grid as i64)?;
         let mut results = Vec::with_capacity(rows);
-        for r in 0..rows {
-            let pair = outputs.next().zip(outputs.next());
-            let Some(pair) = pair else {
-                unreachable!("two polynomials for each row")
-            };
+        for (r, pair) in outputs.into_iter().enumerate() {
             let (mut error, mut magnitude) = (0.0, 0.0);
             for (w, ct) in weights.row(r).iter().zip(&cts) {
                 error += w.abs() * ct.error + 0.5 / fine * (ct.magnitude + ct.error);

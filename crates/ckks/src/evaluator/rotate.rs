@@ -2,7 +2,8 @@
 
 use super::Evaluator;
 use crate::ciphertext::Ciphertext;
-use cipherblas_rlwe::{Digits, KeySwitchKey, Poly, switch};
+use cipherblas_rlwe::KeySwitchKey;
+use cipherblas_rlwe::pairs::{self, Pair, Rotation};
 use cipherblas_scheme::{Error, Result, Rotate};
 
 impl Evaluator {
@@ -26,24 +27,9 @@ impl Evaluator {
             format!("Galois key for rotation by {reduced}"),
         )
     }
-    /// Divides a product by P, adds the half that needed no key, permutes.
-    fn finish(
-        &self,
-        ct: &Ciphertext,
-        u: (Poly<cipherblas_rlwe::Ntt>, Poly<cipherblas_rlwe::Ntt>),
-        g: u64,
-    ) -> Result<Ciphertext> {
-        let mut c0 = switch::mod_down(&u.0);
-        let c1 = switch::mod_down(&u.1);
-        c0.add_assign(&ct.c0);
+    fn rotated(&self, ct: &Ciphertext, (c0, c1): Pair) -> Ciphertext {
         let error = ct.error + self.switch_error(ct.level);
-        Ok(self.assemble(
-            c0.automorphism(g)?,
-            c1.automorphism(g)?,
-            ct.level,
-            error,
-            ct.magnitude,
-        ))
+        self.assemble(c0, c1, ct.level, error, ct.magnitude)
     }
     fn apply(
         &self,
@@ -57,7 +43,15 @@ impl Evaluator {
             return Ok(ct.clone());
         }
         let key = self.key(operation, g, name)?;
-        self.finish(ct, switch::switch_product(&ct.c1, key), g)
+        Ok(self.rotated(ct, pairs::rotate((&ct.c0, &ct.c1), (g, key))?))
+    }
+    /// The Galois element of `step` and its key; `None` where nothing moves.
+    fn step(&self, step: i64) -> Result<Option<Rotation<'_>>> {
+        let (g, name) = self.rotation(step);
+        if g == 1 {
+            return Ok(None);
+        }
+        Ok(Some((g, self.key("rotate", g, || name.clone())?)))
     }
 
     /// Complex conjugation of every slot; real slots stay as they are, imaginary noise changes sign.
@@ -84,22 +78,24 @@ impl Rotate for Evaluator {
     /// The decomposition is shared: from the second rotation on, only 2(p + L) transforms each.
     fn rotate_many(&self, ct: &Ciphertext, steps: &[i64]) -> Result<Vec<Ciphertext>> {
         self.guard("rotate", &[ct])?;
-        let moving = steps.iter().filter(|&&s| self.rotation(s).0 != 1).count();
-        if moving < 2 {
-            return steps.iter().map(|&s| self.rotate(ct, s)).collect();
-        }
-        let digits = Digits::decompose(&ct.c1);
-        steps
+        let wanted = steps
             .iter()
-            .map(|&step| {
-                let (g, name) = self.rotation(step);
-                if g == 1 {
-                    return Ok(ct.clone());
-                }
-                let key = self.key("rotate", g, || name.clone())?;
-                self.finish(ct, digits.product(key), g)
+            .map(|&s| self.step(s))
+            .collect::<Result<Vec<_>>>()?;
+        let moving: Vec<Rotation<'_>> = wanted.iter().flatten().copied().collect();
+        let mut moved = if moving.is_empty() {
+            Vec::new()
+        } else {
+            pairs::rotate_many((&ct.c0, &ct.c1), &moving)?
+        }
+        .into_iter();
+        Ok(wanted
+            .iter()
+            .map(|rotation| match rotation.and_then(|_| moved.next()) {
+                Some(pair) => self.rotated(ct, pair),
+                None => ct.clone(),
             })
-            .collect()
+            .collect())
     }
 
     /// One division by P for the whole sum; one decomposition for each ciphertext, however often it is listed.
@@ -113,69 +109,44 @@ impl Rotate for Evaluator {
                 hint: "give one step for each ciphertext",
             });
         }
-        // Terms that are rotations of one ciphertext share its decomposition.
+        let rotations = steps
+            .iter()
+            .map(|&s| self.step(s))
+            .collect::<Result<Vec<_>>>()?;
+        let level = cts.iter().map(|ct| ct.level).min().unwrap_or(0);
+        // A ciphertext that is listed twice is lowered once, so that its rotations share a decomposition.
         let same: Vec<usize> = cts
             .iter()
             .map(|a| cts.iter().take_while(|b| !std::ptr::eq(*a, **b)).count())
             .collect();
-        let moves: Vec<bool> = steps.iter().map(|&s| self.rotation(s).0 != 1).collect();
-        let level = cts.iter().map(|ct| ct.level).min().unwrap_or(0);
         let lowered = cts
             .iter()
-            .map(|ct| {
-                let low = ct.level > level;
+            .enumerate()
+            .map(|(i, ct)| {
+                let low = ct.level > level && same[i] == i;
                 low.then(|| self.scaled_to("rotate", ct, 1.0, level))
                     .transpose()
             })
             .collect::<Result<Vec<_>>>()?;
         let cts: Vec<&Ciphertext> = cts
             .iter()
-            .zip(&lowered)
-            .map(|(ct, low)| low.as_ref().unwrap_or(ct))
+            .zip(&same)
+            .map(|(ct, &i)| lowered[i].as_ref().unwrap_or(ct))
             .collect();
-        let digits: Vec<Option<Digits>> = (0..cts.len())
-            .map(|i| {
-                let uses = (0..cts.len()).filter(|&k| same[k] == i && moves[k]).count();
-                (uses > 1).then(|| Digits::decompose(&cts[i].c1))
-            })
+        let terms: Vec<_> = cts
+            .iter()
+            .zip(&rotations)
+            .map(|(ct, rotation)| ((&ct.c0, &ct.c1), *rotation))
             .collect();
-        let ring = self.params.ring();
-        let basis = cipherblas_rlwe::Basis {
-            q: ring.basis(level).q,
-            p: ring.p_len(),
-        };
-        let mut acc = (Poly::zero(ring, basis), Poly::zero(ring, basis));
-        let mut still: Vec<&Ciphertext> = Vec::new();
-        let noise = self.params.noise();
-        let (mut error, mut magnitude) = (0.0, 0.0);
-        for (i, (ct, &step)) in cts.iter().zip(steps).enumerate() {
-            error += ct.error;
-            magnitude += ct.magnitude;
-            let (g, name) = self.rotation(step);
-            if !moves[i] {
-                still.push(ct);
-                continue;
-            }
-            let key = self.key("rotate", g, || name.clone())?;
-            let mut u = match &digits[same[i]] {
-                Some(digits) => digits.product(key),
-                None => switch::switch_product(&ct.c1, key),
-            };
-            switch::add_lifted(&mut u.0, &ct.c0);
-            switch::add_permuted(&mut acc, &u, &*ring.automorphism(g)?);
-            error += noise.key_switch(ring, level) / self.params.scale(level);
+        let (c0, c1) = pairs::rotate_sum(&terms)?;
+        let (noise, scale) = (self.params.noise(), self.params.scale(level));
+        let moving = rotations.iter().flatten().count();
+        let mut error: f64 = cts.iter().map(|ct| ct.error).sum();
+        if moving > 0 {
+            let switch = noise.key_switch(self.params.ring(), level);
+            error += (moving as f64 * switch + noise.rounding()) / scale;
         }
-        let (mut c0, mut c1) = if still.len() < cts.len() {
-            error += noise.rounding() / self.params.scale(level);
-            (switch::mod_down(&acc.0), switch::mod_down(&acc.1))
-        } else {
-            let first = still.swap_remove(0);
-            (first.c0.clone(), first.c1.clone())
-        };
-        for ct in still {
-            c0.add_assign(&ct.c0);
-            c1.add_assign(&ct.c1);
-        }
+        let magnitude = cts.iter().map(|ct| ct.magnitude).sum();
         Ok(self.assemble(c0, c1, level, error, magnitude))
     }
 
