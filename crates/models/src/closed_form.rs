@@ -8,8 +8,9 @@
 use crate::clear::exact::Normal;
 use crate::encrypted::Trains;
 use crate::encrypted::design::{row_tile, with_ones};
+use crate::federated::{check_totals, lower_len, normal_from, push_lower, unknowns};
 use crate::schedule::Intercept;
-use crate::table::check_parameter;
+use crate::table::{Table, check_parameter};
 use crate::{Kind, LinearRegression, PlainModel, Ridge};
 use cipherblas_linalg::{EncryptedMatrix, EncryptedVector};
 use cipherblas_scheme::{Decrypt, Error, Result, Scheme};
@@ -125,7 +126,7 @@ impl<S: Scheme> EncryptedNormalEquations<S> {
     }
 }
 
-/// `X' X` and `X' y` in clear.
+/// `X' X` and `X' y` in clear, with the constant column last where there is one: what least squares asks of the rows.
 #[derive(Clone, Debug)]
 pub struct NormalEquations {
     features: usize,
@@ -133,6 +134,51 @@ pub struct NormalEquations {
 }
 
 impl NormalEquations {
+    /// Sums over rows in clear: an owner's share in [federated training](crate::federated).
+    ///
+    /// # Errors
+    /// `Shape` unless there is one target per row; `Value` for NaN or infinity.
+    pub fn of(x: &Table<'_>, y: &[f64], intercept: Intercept) -> Result<Self> {
+        x.check_targets("normal equations", y)?;
+        let mut normal = Normal::zero(unknowns(x.cols(), intercept));
+        for (row, &target) in x.iter().zip(y) {
+            normal.add(row, 1.0, target);
+        }
+        Ok(Self {
+            features: x.cols(),
+            normal,
+        })
+    }
+
+    /// Number of values of [`to_values`](Self::to_values): with `n` weights `n (n + 1) / 2 + n`.
+    pub fn values(features: usize, intercept: Intercept) -> usize {
+        let n = unknowns(features, intercept);
+        lower_len(n) + n
+    }
+
+    /// The lower triangle of `X' X` row after row, then `X' y`.
+    pub fn to_values(&self) -> Vec<f64> {
+        let mut out = Vec::with_capacity(lower_len(self.normal.n) + self.normal.n);
+        push_lower(&self.normal, &mut out);
+        out.extend_from_slice(&self.normal.moment);
+        out
+    }
+
+    /// The inverse of [`to_values`](Self::to_values), for sums over several owners.
+    ///
+    /// # Errors
+    /// `Shape` for another number of values; `Value` for NaN or infinity.
+    pub fn from_values(features: usize, intercept: Intercept, values: &[f64]) -> Result<Self> {
+        let expected = Self::values(features, intercept);
+        check_totals("normal equations", values, expected)?;
+        let n = unknowns(features, intercept);
+        let (lower, moment) = values.split_at(lower_len(n));
+        Ok(Self {
+            features,
+            normal: normal_from(n, lower, moment),
+        })
+    }
+
     /// Minimizes `|y - X w - b|^2 + alpha |w|^2`, the intercept not penalized.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 //! | `clear` | the same algorithm in clear, and exact solvers |
 //! | `encrypted` | training on ciphertexts, and [`EncryptedModel`] |
 //! | [`closed_form`] | encrypted normal equations, solved by the owner |
+//! | [`federated`] | training over several owners' rows from encrypted sums |
 //! | [`statistics`] | encrypted means and mean squares |
 //! | [`plan`] | packing, depth and keys of a training |
 //! | [`scaling`] | features brought to a common range by their owner |
@@ -46,6 +47,7 @@ mod builder;
 mod clear;
 pub mod closed_form;
 mod encrypted;
+pub mod federated;
 mod linear;
 mod link;
 mod logistic;

@@ -74,12 +74,17 @@ impl<'a> Table<'a> {
         if self.cols == features {
             return Ok(());
         }
-        Err(Error::Shape {
-            operation,
-            got: format!("{} features", self.cols),
-            expected: format!("{features} features"),
-            hint: "pass the features that it was fitted on, in the same order",
-        })
+        Err(features_differ(operation, self.cols, features))
+    }
+}
+
+/// The error for a wrong number of features.
+pub(crate) fn features_differ(operation: &'static str, got: usize, expected: usize) -> Error {
+    Error::Shape {
+        operation,
+        got: format!("{got} features"),
+        expected: format!("{expected} features"),
+        hint: "pass the features that it was fitted on, in the same order",
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Normal {
 }
 
 impl Normal {
-    fn zero(n: usize) -> Self {
+    pub(crate) fn zero(n: usize) -> Self {
         Self {
             n,
             gram: vec![0.0; n * n],
@@ -28,13 +28,21 @@ impl Normal {
         }
     }
 
-    fn add(&mut self, row: &[f64], weight: f64, target: f64) {
+    /// Adds a row with the given weight in the Gram matrix and target in the moment.
+    pub(crate) fn add(&mut self, row: &[f64], weight: f64, target: f64) {
         let with_one = |i: usize| row.get(i).copied().unwrap_or(1.0);
         for i in 0..self.n {
             for j in 0..=i {
                 self.gram[i * self.n + j] += weight * with_one(i) * with_one(j);
             }
-            self.moment[i] += target * with_one(i);
+        }
+        self.add_moment(row, target);
+    }
+
+    /// Adds a row to the moment only.
+    pub(crate) fn add_moment(&mut self, row: &[f64], target: f64) {
+        for (i, moment) in self.moment.iter_mut().enumerate() {
+            *moment += target * row.get(i).copied().unwrap_or(1.0);
         }
     }
 
@@ -73,6 +81,11 @@ pub(crate) fn least_squares(
     Ok(split(normal.solve(x.cols(), ridge)?, x.cols()))
 }
 
+/// `log(1 + exp(score)) - target * score`, without overflow.
+pub(crate) fn log_loss(score: f64, target: f64) -> f64 {
+    score.max(0.0) + (-score.abs()).exp().ln_1p() - target * score
+}
+
 /// The mean logistic loss plus `l2 |w|^2 / 2`.
 fn objective(x: &Table<'_>, y: &[f64], l2: f64, w: &[f64]) -> f64 {
     let d = x.cols();
@@ -81,8 +94,7 @@ fn objective(x: &Table<'_>, y: &[f64], l2: f64, w: &[f64]) -> f64 {
         .zip(y)
         .map(|(row, &target)| {
             let score = dot(row, &w[..d]) + w.get(d).copied().unwrap_or(0.0);
-            // log(1 + exp(s)) - y s, without overflow
-            score.max(0.0) + (-score.abs()).exp().ln_1p() - target * score
+            log_loss(score, target)
         })
         .sum();
     loss / x.rows() as f64 + l2 / 2.0 * dot(&w[..d], &w[..d])
