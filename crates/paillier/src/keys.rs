@@ -1,1 +1,7 @@
-//! Keys as numbers.
+//! The public and the secret key as numbers.
+
+mod public;
+mod secret;
+
+pub use public::{Blinding, INSECURE_MIN_BITS, MAX_BITS, MIN_BITS, PublicKey};
+pub use secret::SecretKey;

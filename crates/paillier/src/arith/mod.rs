@@ -1,1 +1,26 @@
-//! Montgomery arithmetic.
+//! Integers modulo an odd `n` and modulo `n^2`, in Montgomery form.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `limbs` | vectors of 64-bit limbs, masks |
+//! | `portable` | the reference for products and Montgomery reduction |
+//! | `kernel` | the choice between kernels |
+//! | `modulus` | residues modulo `n` |
+//! | `square` | residues modulo `n^2`, as two digits to the base `n` |
+//! | `exp` | powers |
+//! | `table` | reads that touch every entry |
+//!
+//! Everything is constant time in its operands, but for functions that say `public`.
+
+pub(crate) mod exp;
+pub(crate) mod kernel;
+pub(crate) mod limbs;
+pub(crate) mod modulus;
+mod portable;
+pub(crate) mod square;
+mod table;
+
+pub(crate) use exp::{Ring, pow, pow_public};
+pub(crate) use kernel::Kernel;
+pub(crate) use modulus::{Modulus, Scratch, limbs_for};
+pub(crate) use square::SquareRing;

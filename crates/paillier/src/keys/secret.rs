@@ -1,0 +1,367 @@
+//! The factors of the modulus: generation, encryption and decryption by halves.
+
+use super::public::{INSECURE_MIN_BITS, MIN_BITS, PublicKey, bits_of, check_bits};
+use crate::arith::exp::{bit_length, invert_prime};
+use crate::arith::limbs::{self, Secret, secret, to_biguint, to_secret};
+use crate::arith::{Kernel, Scratch, SquareRing, limbs_for, pow};
+use crate::group::Element;
+use crate::prime;
+use cipherblas_scheme::{Error, Result};
+use num_bigint::BigUint;
+use rand::CryptoRng;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// What is known modulo the square of one prime.
+struct Half {
+    ring: SquareRing,
+    /// `p - 1`.
+    order: Secret,
+    bits: usize,
+    /// `-1 / other prime mod p`, in Montgomery form: from the logarithm to the plaintext.
+    plain: Secret,
+    /// `r` in `p = 2 r q + 1`, if known.
+    cofactor: Option<u64>,
+}
+
+/// The factors of `n`: encrypts faster, and decrypts. Redacted in debug output, overwritten when dropped, not clonable.
+pub struct SecretKey {
+    public: PublicKey,
+    p: Half,
+    q: Half,
+    /// `1 / q mod p` in Montgomery form.
+    q_inverse: Secret,
+    /// `q^2`.
+    q_squared: Secret,
+    /// `1 / q^2 mod p^2` in Montgomery form.
+    q_squared_inverse: Secret,
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretKey")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SecretKey {
+    /// Draws a key of `bits` bits, 2048 to 8192 and a multiple of 64. Both primes have `bits / 2` bits, are 3 modulo 4 and
+    /// have a known factorization of `p - 1`. Cost: some ten thousand products modulo the primes.
+    ///
+    /// # Errors
+    /// `Parameter` for another length, or if the generator is broken.
+    pub fn generate<R: CryptoRng + ?Sized>(bits: u64, rng: &mut R) -> Result<Self> {
+        Self::draw(bits, MIN_BITS, rng)
+    }
+    /// As [`generate`](Self::generate), from 128 bits: for tests only.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    pub fn insecure_generate<R: CryptoRng + ?Sized>(bits: u64, rng: &mut R) -> Result<Self> {
+        Self::draw(bits, INSECURE_MIN_BITS, rng)
+    }
+
+    fn draw<R: CryptoRng + ?Sized>(bits: u64, least: u64, rng: &mut R) -> Result<Self> {
+        check_bits(bits, least)?;
+        if bits % 64 != 0 {
+            return Err(Error::Parameter {
+                what: "bits",
+                got: bits.to_string(),
+                expected: "a multiple of 64".into(),
+                hint: "2048, 3072 and 4096 are usual",
+            });
+        }
+        let p = prime::structured_prime(bits / 2, rng)?;
+        loop {
+            let q = prime::structured_prime(bits / 2, rng)?;
+            if far_apart(&p.p, &q.p, bits / 2) {
+                let cofactors = Some((p.cofactor, q.cofactor));
+                return Self::assemble(&p.p, &q.p, cofactors, rng);
+            }
+        }
+    }
+
+    /// Takes primes from elsewhere: 1024 to 4096 bits, equally long, different, prime (checked). Encryption then draws
+    /// uniform `n`-th residues by a power in each half instead of from tables.
+    ///
+    /// # Errors
+    /// `Parameter` for anything else, or if the generator is broken (it draws the bases of the primality tests).
+    pub fn from_primes<R: CryptoRng + ?Sized>(
+        p: &BigUint,
+        q: &BigUint,
+        rng: &mut R,
+    ) -> Result<Self> {
+        Self::import(p, q, None, MIN_BITS, rng)
+    }
+    /// As [`from_primes`](Self::from_primes), from 128 bits of `n`: for tests only.
+    ///
+    /// # Errors
+    /// As [`from_primes`](Self::from_primes).
+    pub fn insecure_from_primes<R: CryptoRng + ?Sized>(
+        p: &BigUint,
+        q: &BigUint,
+        rng: &mut R,
+    ) -> Result<Self> {
+        Self::import(p, q, None, INSECURE_MIN_BITS, rng)
+    }
+    /// As [`from_primes`](Self::from_primes) with the [`cofactors`](Self::cofactors) of a generated key, so that it
+    /// encrypts from tables again.
+    ///
+    /// # Errors
+    /// As [`from_primes`](Self::from_primes), and `Parameter` for cofactors that are not the key's.
+    pub fn from_primes_with_cofactors<R: CryptoRng + ?Sized>(
+        p: &BigUint,
+        q: &BigUint,
+        cofactors: (u64, u64),
+        rng: &mut R,
+    ) -> Result<Self> {
+        Self::import(p, q, Some(cofactors), MIN_BITS, rng)
+    }
+    /// As [`from_primes_with_cofactors`](Self::from_primes_with_cofactors), from 128 bits of `n`: for tests only.
+    ///
+    /// # Errors
+    /// As [`from_primes_with_cofactors`](Self::from_primes_with_cofactors).
+    pub fn insecure_from_primes_with_cofactors<R: CryptoRng + ?Sized>(
+        p: &BigUint,
+        q: &BigUint,
+        cofactors: (u64, u64),
+        rng: &mut R,
+    ) -> Result<Self> {
+        Self::import(p, q, Some(cofactors), INSECURE_MIN_BITS, rng)
+    }
+
+    fn import<R: CryptoRng + ?Sized>(
+        p: &BigUint,
+        q: &BigUint,
+        cofactors: Option<(u64, u64)>,
+        least: u64,
+        rng: &mut R,
+    ) -> Result<Self> {
+        let refuse = |what, got: &str, expected: &str| {
+            Err(Error::Parameter {
+                what,
+                got: got.into(),
+                expected: expected.into(),
+                hint: "take both primes from the key's own export, unaltered",
+            })
+        };
+        if p.bits() != q.bits() {
+            return refuse("p and q", "primes of different length", "equal lengths");
+        }
+        check_bits(2 * p.bits(), least)?;
+        let (p, q) = (to_secret(p), to_secret(q));
+        if !far_apart(&p, &q, bits_of(&p)) {
+            return refuse("p and q", "primes close together", "a large difference");
+        }
+        for (what, prime) in [("p", &p), ("q", &q)] {
+            if prime[0] & 1 == 0 || !prime::check_prime(prime, rng)? {
+                return refuse(what, "a composite number", "a prime");
+            }
+        }
+        Self::assemble(&p, &q, cofactors, rng)
+    }
+
+    fn assemble<R: CryptoRng + ?Sized>(
+        p: &[u64],
+        q: &[u64],
+        cofactors: Option<(u64, u64)>,
+        rng: &mut R,
+    ) -> Result<Self> {
+        let kernel = Kernel::detect();
+        let len = limbs_for(bits_of(p));
+        let pad = |value: &[u64]| {
+            let mut out = secret(len);
+            let used = value.len().min(len);
+            out[..used].copy_from_slice(&value[..used]);
+            out
+        };
+        let (p, q) = (pad(p), pad(q));
+        let mut n = secret(2 * len);
+        kernel.mul(&mut n, &p, &q);
+        let public = PublicKey::unchecked(to_biguint(&n));
+
+        let (ring_p, ring_q) = (SquareRing::new(kernel, &p), SquareRing::new(kernel, &q));
+        let mut scratch = ring_p.scratch();
+        let inverse = |ring: &SquareRing, other: &[u64], scratch: &mut Scratch| {
+            let other = ring.base().reduce(other, scratch);
+            invert_prime(ring.base(), &other)
+        };
+        let q_inverse = inverse(&ring_p, &q, &mut scratch);
+        let p_inverse = inverse(&ring_q, &p, &mut scratch);
+        let mut q_squared = secret(2 * len);
+        kernel.square(&mut q_squared, &q);
+        let q_squared_mod = ring_p.reduce(&q_squared, &mut scratch);
+        let mut start = secret(len);
+        start.copy_from_slice(&q_inverse);
+        ring_p
+            .base()
+            .mul(&mut start, &q_inverse, &q_inverse, &mut scratch);
+        let q_squared_inverse = ring_p.lift_inverse(&q_squared_mod, &start, &mut scratch);
+
+        let half = |ring: SquareRing, inverse: &[u64], cofactor: Option<u64>| {
+            let mut order = secret(len);
+            order.copy_from_slice(ring.base().n());
+            order[0] ^= 1;
+            let mut plain = secret(len);
+            plain.copy_from_slice(inverse);
+            ring.base().negate(&mut plain);
+            Half {
+                bits: bit_length(&order),
+                order,
+                plain,
+                ring,
+                cofactor,
+            }
+        };
+        let _ = rng;
+        Ok(Self {
+            public,
+            p: half(ring_p, &q_inverse, cofactors.map(|c| c.0)),
+            q: half(ring_q, &p_inverse, cofactors.map(|c| c.1)),
+            q_inverse,
+            q_squared,
+            q_squared_inverse,
+        })
+    }
+
+    /// The public half.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+    /// Exposes the secret: `(p, q)`. For export by explicit call only.
+    pub fn primes(&self) -> (Zeroizing<Vec<u64>>, Zeroizing<Vec<u64>>) {
+        let copy = |half: &Half| Zeroizing::new(half.ring.base().n().to_vec());
+        (copy(&self.p), copy(&self.q))
+    }
+    /// Exposes part of the secret: `r` in `p = 2 r q' + 1` for both primes, if the key was generated here. For export by
+    /// explicit call only.
+    pub fn cofactors(&self) -> Option<(u64, u64)> {
+        Some((self.p.cofactor?, self.q.cofactor?))
+    }
+
+    /// `(1 + m n) s mod n^2` with `s` a uniform `n`-th residue, for `m` below `n`. Constant time in key, `m` and
+    /// randomness, but for the length of `m`.
+    ///
+    /// # Errors
+    /// `Value` if `m` is not below `n`; `Parameter` if the generator is broken.
+    pub fn encrypt_raw<R: CryptoRng + ?Sized>(&self, m: &BigUint, rng: &mut R) -> Result<Element> {
+        self.encrypt_words(&to_secret(m), rng)
+    }
+    /// As [`encrypt_raw`](Self::encrypt_raw), the plaintext as little-endian 64-bit words (as many as
+    /// [`PublicKey::words`]: then its length says nothing).
+    ///
+    /// # Errors
+    /// As [`encrypt_raw`](Self::encrypt_raw).
+    pub fn encrypt_words<R: CryptoRng + ?Sized>(&self, m: &[u64], rng: &mut R) -> Result<Element> {
+        let m = self.public.plaintext(m)?;
+        let mut residue = self.residue(rng)?;
+        self.public.shift(&mut residue, m);
+        Ok(Element::new(residue))
+    }
+    /// Blinds the element anew with a uniform `n`-th residue.
+    ///
+    /// # Errors
+    /// `Parameter` if the generator is broken.
+    pub fn rerandomize<R: CryptoRng + ?Sized>(
+        &self,
+        element: &Element,
+        rng: &mut R,
+    ) -> Result<Element> {
+        let residue = Element::new(self.residue(rng)?);
+        Ok(self.public.add(element, &residue))
+    }
+
+    /// A uniform `n`-th residue modulo `n^2`, in Montgomery form.
+    fn residue<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Secret> {
+        let p = self.p.residue(rng)?;
+        let q = self.q.residue(rng)?;
+        Ok(self.join(p, &q))
+    }
+
+    /// The residue modulo `n^2` from those modulo `p^2` and `q^2`, all in Montgomery form.
+    fn join(&self, mut p: Secret, q: &[u64]) -> Secret {
+        let len = self.p.ring.base().len();
+        let mut scratch = self.p.ring.scratch();
+        let low = self.q.ring.to_integer(q, &mut scratch);
+        let ring = &self.p.ring;
+        ring.sub(&mut p, &ring.reduce(&low, &mut scratch));
+        ring.mul_assign(&mut p, &self.q_squared_inverse, &mut scratch);
+        let high = ring.to_integer(&p, &mut scratch);
+        let mut joined = secret(4 * len);
+        joined[..2 * len].copy_from_slice(&low);
+        ring.base()
+            .kernel()
+            .mul_add(&mut joined, &self.q_squared, &high);
+        let ring = self.public.ring();
+        joined.truncate(ring.len());
+        ring.reduce(&joined, &mut ring.scratch())
+    }
+
+    /// The plaintext below `n`, as little-endian 64-bit words ([`PublicKey::words`] of them). Constant time in the key;
+    /// each half is a power modulo the square of a prime.
+    ///
+    /// # Errors
+    /// `Decryption` if a computation went wrong.
+    pub fn decrypt_raw(&self, element: &Element) -> Result<Zeroizing<Vec<u64>>> {
+        let ring = self.public.ring();
+        let c = ring.to_integer(element.limbs(), &mut ring.scratch());
+        let mut p = self.p.logarithm(&c)?;
+        let q = self.q.logarithm(&c)?;
+        let base = self.p.ring.base();
+        let mut scratch = base.scratch();
+        base.enter(&mut p, &mut scratch);
+        base.sub(&mut p, &base.reduce(&q, &mut scratch));
+        base.mul_assign(&mut p, &self.q_inverse, &mut scratch);
+        base.leave(&mut p, &mut scratch);
+        let mut m = secret(2 * base.len());
+        m[..base.len()].copy_from_slice(&q);
+        base.kernel().mul_add(&mut m, &p, self.q.ring.base().n());
+        m.truncate(self.public.words());
+        Ok(m)
+    }
+}
+
+impl Half {
+    /// A uniform `n`-th residue modulo `p^2`: `a^p` for `a` uniform modulo `p` (powers to the other prime only permute
+    /// the `a`).
+    fn residue<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Secret> {
+        let base = self.ring.base();
+        // 1 ..= p - 1
+        let mut a = prime::uniform_below(&self.order, rng)?;
+        limbs::add_assign(&mut a, &[1]);
+        let mut element = secret(self.ring.len());
+        element[..base.len()].copy_from_slice(&a);
+        Ok(pow(&self.ring, &element, base.n(), self.bits))
+    }
+
+    /// The plaintext modulo `p`: `c^(p - 1) = 1 - m (n / p) p (mod p^2)`.
+    fn logarithm(&self, c: &[u64]) -> Result<Secret> {
+        let mut scratch = self.ring.scratch();
+        let c = self.ring.reduce(c, &mut scratch);
+        let power = pow(&self.ring, &c, &self.order, self.bits);
+        let power = self.ring.leave(&power, &mut scratch);
+        let base = self.ring.base();
+        let (one, digit) = power.split_at(base.len());
+        let mut expected = secret(base.len());
+        expected[0] = 1;
+        if limbs::equal(one, &expected) == 0 {
+            return Err(Error::Decryption);
+        }
+        let mut m = secret(base.len());
+        base.mul(&mut m, digit, &self.plain, &mut scratch);
+        Ok(m)
+    }
+}
+
+/// Whether `|p - q|` has at least `bits - 100` bits (FIPS 186-5, appendix A.1.1), so that Fermat's method finds nothing.
+fn far_apart(p: &[u64], q: &[u64], bits: u64) -> bool {
+    let mut difference = secret(p.len());
+    difference.copy_from_slice(p);
+    let borrow = limbs::sub_assign(&mut difference, q);
+    let flip = limbs::mask(borrow);
+    for limb in difference.iter_mut() {
+        *limb ^= flip;
+    }
+    bits_of(&difference) > bits.saturating_sub(100)
+}

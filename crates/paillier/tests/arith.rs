@@ -1,0 +1,152 @@
+//! The group against big integers: every operation does to numbers what its definition says.
+
+use cipherblas_paillier::Error;
+use cipherblas_paillier::keys::{Blinding, PublicKey, SecretKey};
+use num_bigint::{BigInt, BigUint};
+use proptest::prelude::*;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::sync::OnceLock;
+
+fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+fn key(bits: u64) -> &'static SecretKey {
+    static SMALL: OnceLock<SecretKey> = OnceLock::new();
+    static ODD: OnceLock<SecretKey> = OnceLock::new();
+    static FULL: OnceLock<SecretKey> = OnceLock::new();
+    let (cell, bits) = match bits {
+        512 => (&SMALL, 512),
+        704 => (&ODD, 704),
+        _ => (&FULL, 2048),
+    };
+    cell.get_or_init(|| SecretKey::insecure_generate(bits, &mut rng(bits)).unwrap())
+}
+
+fn number(words: &[u64]) -> BigUint {
+    BigUint::new(
+        words
+            .iter()
+            .flat_map(|w| [*w as u32, (*w >> 32) as u32])
+            .collect(),
+    )
+}
+
+/// Decryption by the definition, from the primes.
+fn decrypt(key: &SecretKey, c: &BigUint) -> BigUint {
+    let (p, q) = key.primes();
+    let lambda = (number(&p) - 1u8) * (number(&q) - 1u8);
+    let n = key.public_key().n();
+    let l = (c.modpow(&lambda, key.public_key().n_squared()) - 1u8) / n;
+    l * lambda.modinv(n).unwrap() % n
+}
+
+fn below(n: &BigUint, words: &[u64]) -> BigUint {
+    number(words) % n
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn encryption_and_decryption(m in prop::collection::vec(any::<u64>(), 40), seed: u64, bits in prop::sample::select(vec![512u64, 704])) {
+        let key = key(bits);
+        let pk = key.public_key();
+        let m = below(pk.n(), &m);
+        let mut rng = rng(seed);
+        for c in [
+            key.encrypt_raw(&m, &mut rng).unwrap(),
+            pk.encrypt_raw(&m, &mut rng).unwrap(),
+            pk.encrypt_words(&m.to_u64_digits(), Blinding::ShortExponent, &mut rng).unwrap(),
+            pk.trivial(&m).unwrap(),
+        ] {
+            let number_of_c = pk.element_to_biguint(&c);
+            prop_assert!(&number_of_c < pk.n_squared());
+            prop_assert_eq!(decrypt(key, &number_of_c), m.clone());
+            prop_assert_eq!(number(&key.decrypt_raw(&c).unwrap()), m.clone());
+            prop_assert_eq!(pk.element_from_biguint(&number_of_c).unwrap(), c.clone());
+            let again = pk.rerandomize(&c, Blinding::Full, &mut rng).unwrap();
+            prop_assert_ne!(&again, &c);
+            prop_assert_eq!(number(&key.decrypt_raw(&again).unwrap()), m.clone());
+            let again = key.rerandomize(&c, &mut rng).unwrap();
+            prop_assert_eq!(number(&key.decrypt_raw(&again).unwrap()), m.clone());
+        }
+    }
+
+    #[test]
+    fn group_operations(seed: u64, scalar: i128, plain in prop::collection::vec(any::<u64>(), 40), bits in prop::sample::select(vec![512u64, 704])) {
+        let pk = key(bits).public_key();
+        let (n, n2) = (pk.n(), pk.n_squared());
+        let mut rng = rng(seed);
+        let a = pk.encrypt_raw(&BigUint::from(seed), &mut rng).unwrap();
+        let b = pk.encrypt_raw(&BigUint::from(7u8), &mut rng).unwrap();
+        let (x, y) = (pk.element_to_biguint(&a), pk.element_to_biguint(&b));
+        prop_assert_eq!(pk.element_to_biguint(&pk.add(&a, &b)), &x * &y % n2);
+        prop_assert_eq!(pk.element_to_biguint(&pk.negate(&a).unwrap()), x.modinv(n2).unwrap());
+        prop_assert_eq!(pk.element_to_biguint(&pk.sub(&a, &b).unwrap()), &x * y.modinv(n2).unwrap() % n2);
+        let power = x.modpow(&BigUint::from(scalar.unsigned_abs()), n2);
+        let power = if scalar < 0 { power.modinv(n2).unwrap() } else { power };
+        prop_assert_eq!(pk.element_to_biguint(&pk.scale(&a, &BigInt::from(scalar)).unwrap()), power);
+        let m = below(n, &plain);
+        prop_assert_eq!(pk.element_to_biguint(&pk.add_plain(&a, &m).unwrap()), &x * (&m * n + 1u8) % n2);
+    }
+
+    #[test]
+    fn products_of_powers(seed: u64, weights in prop::collection::vec((0usize..6, any::<i64>(), 0u32..64), 0..40), rows in 1usize..5) {
+        let pk = key(512).public_key();
+        let n2 = pk.n_squared();
+        let mut rng = rng(seed);
+        let elements: Vec<_> = (0..6u8).map(|i| pk.encrypt_raw(&BigUint::from(i), &mut rng).unwrap()).collect();
+        let numbers: Vec<_> = elements.iter().map(|e| pk.element_to_biguint(e)).collect();
+        let weights: Vec<Vec<(usize, i64)>> = (0..rows).map(|r| weights.iter().enumerate().filter(|(i, _)| i % rows == r).map(|(_, &(j, w, s))| (j, w >> s)).collect()).collect();
+        let elements: Vec<_> = elements.iter().collect();
+        let got = pk.multi_exp(&elements, &weights).unwrap();
+        for (got, row) in got.iter().zip(&weights) {
+            let mut want = BigUint::from(1u8);
+            for (j, w) in row {
+                let power = numbers[*j].modpow(&BigUint::from(w.unsigned_abs()), n2);
+                want = want * if *w < 0 { power.modinv(n2).unwrap() } else { power } % n2;
+            }
+            prop_assert_eq!(pk.element_to_biguint(got), want);
+        }
+    }
+}
+
+#[test]
+fn full_size() {
+    let key = key(2048);
+    let pk = key.public_key();
+    let mut rng = rng(1);
+    for m in [
+        BigUint::ZERO,
+        BigUint::from(1u8),
+        pk.n() - 1u8,
+        pk.n() / 3u8,
+    ] {
+        let c = key.encrypt_raw(&m, &mut rng).unwrap();
+        assert_eq!(decrypt(key, &pk.element_to_biguint(&c)), m);
+        assert_eq!(number(&key.decrypt_raw(&c).unwrap()), m);
+    }
+    assert!(matches!(
+        key.encrypt_raw(pk.n(), &mut rng),
+        Err(Error::Value { .. })
+    ));
+}
+
+#[test]
+fn imported_key_is_the_same_key() {
+    let key = key(512);
+    let (p, q) = key.primes();
+    let (p, q) = (number(&p), number(&q));
+    let imported = SecretKey::insecure_from_primes(&p, &q, &mut rng(3)).unwrap();
+    assert_eq!(imported.public_key(), key.public_key());
+    let m = BigUint::from(123_456u32);
+    let c = imported.encrypt_raw(&m, &mut rng(4)).unwrap();
+    assert_eq!(number(&key.decrypt_raw(&c).unwrap()), m);
+    assert!(SecretKey::from_primes(&p, &q, &mut rng(3)).is_err());
+    assert!(SecretKey::insecure_from_primes(&p, &(&q + 2u8), &mut rng(3)).is_err());
+    assert!(SecretKey::insecure_from_primes(&p, &p, &mut rng(3)).is_err());
+    let public = PublicKey::insecure_new(key.public_key().n()).unwrap();
+    assert_eq!(&public, key.public_key());
+}
