@@ -12,7 +12,7 @@
 
 use crate::arith::exp::bit_length;
 use crate::arith::limbs::{self, Secret, secret};
-use crate::arith::{Kernel, Modulus, Ring, limbs_for, pow};
+use crate::arith::{Kernel, Modulus, limbs_for, pow};
 use cipherblas_scheme::{Error, Result};
 use rand::CryptoRng;
 use std::sync::OnceLock;
@@ -113,6 +113,13 @@ fn random_bits<R: CryptoRng + ?Sized>(value: &mut [u64], bits: usize, rng: &mut 
     if bits % 64 != 0 {
         value[bits / 64] &= (1 << (bits % 64)) - 1;
     }
+}
+
+/// A uniform number below `2^bits`.
+pub(crate) fn random<R: CryptoRng + ?Sized>(bits: usize, rng: &mut R) -> Secret {
+    let mut value = secret(bits.div_ceil(64));
+    random_bits(&mut value, bits, rng);
+    value
 }
 
 fn broken_generator() -> Error {

@@ -8,10 +8,12 @@
 //! | `modulus` | residues modulo `n` |
 //! | `square` | residues modulo `n^2`, as two digits to the base `n` |
 //! | `exp` | powers |
+//! | `comb` | powers of one base from tables |
 //! | `table` | reads that touch every entry |
 //!
 //! Everything is constant time in its operands, but for functions that say `public`.
 
+mod comb;
 pub(crate) mod exp;
 pub(crate) mod kernel;
 pub(crate) mod limbs;
@@ -20,7 +22,8 @@ mod portable;
 pub(crate) mod square;
 mod table;
 
-pub(crate) use exp::{Ring, pow, pow_public};
+pub(crate) use comb::Comb;
+pub(crate) use exp::{pow, pow_public};
 pub(crate) use kernel::Kernel;
 pub(crate) use modulus::{Modulus, Scratch, limbs_for};
 pub(crate) use square::SquareRing;

@@ -1,8 +1,14 @@
 //! Tables that are read in full, whatever entry is wanted.
 
 use super::limbs::{Secret, is_zero_word, mask, secret};
+use zeroize::Zeroize;
 
-/// Entries of one width, overwritten when dropped.
+/// The most entries of a table.
+const MAX_ENTRIES: usize = 64;
+/// Limbs that are gathered in registers at a time.
+const STRIPE: usize = 8;
+
+/// Entries of one width, a multiple of 8 limbs. Overwritten when dropped.
 pub(crate) struct Table {
     entries: Secret,
     width: usize,
@@ -10,6 +16,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(count: usize, width: usize) -> Self {
+        assert!(count <= MAX_ENTRIES && width.is_multiple_of(STRIPE));
         Self {
             entries: secret(count * width),
             width,
@@ -20,21 +27,21 @@ impl Table {
     }
     /// Copies entry `index` to `out`. Every entry is read: no address depends on the index.
     pub(crate) fn read(&self, index: u64, out: &mut [u64]) {
-        read_masked(&self.entries, self.width, index, out);
-    }
-}
-
-#[inline(always)]
-fn read_body(entries: &[u64], width: usize, index: u64, out: &mut [u64]) {
-    out.fill(0);
-    for (i, entry) in entries.chunks_exact(width).enumerate() {
-        let wanted = mask(is_zero_word(i as u64 ^ index));
-        for (o, &e) in out.iter_mut().zip(entry) {
-            *o |= e & wanted;
+        let mut masks = [0; MAX_ENTRIES];
+        let count = self.entries.len() / self.width;
+        for (i, m) in masks[..count].iter_mut().enumerate() {
+            *m = mask(is_zero_word(i as u64 ^ index));
         }
+        for (stripe, out) in out.chunks_exact_mut(STRIPE).enumerate() {
+            let mut sum = [0; STRIPE];
+            for (entry, &m) in self.entries.chunks_exact(self.width).zip(&masks) {
+                let part = &entry[stripe * STRIPE..(stripe + 1) * STRIPE];
+                for (s, &e) in sum.iter_mut().zip(part) {
+                    *s |= e & m;
+                }
+            }
+            out.copy_from_slice(&sum);
+        }
+        masks.zeroize();
     }
-}
-
-fn read_masked(entries: &[u64], width: usize, index: u64, out: &mut [u64]) {
-    read_body(entries, width, index, out);
 }

@@ -2,16 +2,15 @@
 
 use crate::arith::exp::{bit_length, pow_public};
 use crate::arith::limbs::{self, Secret, from_biguint, secret};
-use crate::arith::{Kernel, SquareRing, limbs_for};
+use crate::arith::{Comb, Kernel, SquareRing, limbs_for};
 use crate::group::Element;
 use crate::prime;
 use cipherblas_scheme::{Error, Result};
 use num_bigint::BigUint;
 use num_integer::Integer;
-use num_traits::One;
 use rand::{CryptoRng, SeedableRng};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The shortest modulus of a secure key, in bits.
 pub const MIN_BITS: u64 = 2048;
@@ -43,7 +42,9 @@ pub(crate) struct Inner {
     n: BigUint,
     n_squared: BigUint,
     bits: u64,
-    pub(crate) ring: SquareRing,
+    ring: SquareRing,
+    /// Powers of `h^n`, for short exponents; drawn when first wanted.
+    short: OnceLock<Comb>,
 }
 
 impl fmt::Debug for PublicKey {
@@ -117,6 +118,7 @@ impl PublicKey {
             n_squared: &n * &n,
             bits: n.bits(),
             ring: SquareRing::new(Kernel::detect(), &words),
+            short: OnceLock::new(),
             n,
         }))
     }
@@ -201,11 +203,44 @@ impl PublicKey {
         rng: &mut R,
     ) -> Result<Secret> {
         let ring = self.ring();
-        let _ = blinding;
-        // Uniform below n: that it has a factor in common with n, is 0 say, has a chance of 2^(1 - bits / 2).
-        let mut base = secret(ring.len());
-        base[..ring.base().len()].copy_from_slice(&prime::uniform_below(ring.base().n(), rng)?);
-        Ok(pow_public(ring, &base, ring.base().n()))
+        match blinding {
+            Blinding::Full => {
+                // Uniform below n: that it has a factor in common with n, is 0 say, has a chance of 2^(1 - bits / 2).
+                let mut base = secret(ring.len());
+                let r = prime::uniform_below(ring.base().n(), rng)?;
+                base[..r.len()].copy_from_slice(&r);
+                Ok(pow_public(ring, &base, ring.base().n()))
+            }
+            Blinding::ShortExponent => {
+                let comb = match self.0.short.get() {
+                    Some(comb) => comb,
+                    None => {
+                        let comb = self.short_comb(rng)?;
+                        self.0.short.get_or_init(|| comb)
+                    }
+                };
+                let exponent = prime::random(self.short_bits(), rng);
+                Ok(comb.pow(ring, &exponent))
+            }
+        }
+    }
+
+    /// Length of a short exponent.
+    fn short_bits(&self) -> usize {
+        self.bits().div_ceil(2) as usize
+    }
+
+    /// Tables of `h^n`, `h = -y^2` with `y` uniform.
+    fn short_comb<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Comb> {
+        let ring = self.ring();
+        let base = ring.base();
+        let mut y = prime::uniform_below(base.n(), rng)?;
+        base.sqr_assign(&mut y, &mut base.scratch());
+        base.negate(&mut y);
+        let mut h = secret(ring.len());
+        h[..base.len()].copy_from_slice(&y);
+        let h = pow_public(ring, &h, base.n());
+        Ok(Comb::new(ring, &h, self.short_bits()))
     }
 
     /// `r^n mod n^2` blinds the element anew: it decrypts to the same, and nothing else can be seen of its history.
@@ -220,12 +255,6 @@ impl PublicKey {
     ) -> Result<Element> {
         let residue = Element::new(self.residue(blinding, rng)?);
         Ok(self.add(element, &residue))
-    }
-
-    /// The integer `1`, for tests of borders.
-    #[doc(hidden)]
-    pub fn one(&self) -> BigUint {
-        BigUint::one()
     }
 }
 

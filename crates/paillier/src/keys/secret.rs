@@ -3,7 +3,7 @@
 use super::public::{INSECURE_MIN_BITS, MIN_BITS, PublicKey, bits_of, check_bits};
 use crate::arith::exp::{bit_length, invert_prime};
 use crate::arith::limbs::{self, Secret, secret, to_biguint, to_secret};
-use crate::arith::{Kernel, Scratch, SquareRing, limbs_for, pow};
+use crate::arith::{Comb, Kernel, Scratch, SquareRing, limbs_for, pow};
 use crate::group::Element;
 use crate::prime;
 use cipherblas_scheme::{Error, Result};
@@ -20,8 +20,15 @@ struct Half {
     bits: usize,
     /// `-1 / other prime mod p`, in Montgomery form: from the logarithm to the plaintext.
     plain: Secret,
-    /// `r` in `p = 2 r q + 1`, if known.
-    cofactor: Option<u64>,
+    /// What is there if the factorization of `p - 1` is known.
+    structure: Option<Structure>,
+}
+
+/// What a known factorization `p - 1 = 2 r q` gives.
+struct Structure {
+    cofactor: u64,
+    /// Powers of a generator of the `n`-th residues modulo `p^2`.
+    residues: Comb,
 }
 
 /// The factors of `n`: encrypts faster, and decrypts. Redacted in debug output, overwritten when dropped, not clonable.
@@ -199,26 +206,10 @@ impl SecretKey {
             .mul(&mut start, &q_inverse, &q_inverse, &mut scratch);
         let q_squared_inverse = ring_p.lift_inverse(&q_squared_mod, &start, &mut scratch);
 
-        let half = |ring: SquareRing, inverse: &[u64], cofactor: Option<u64>| {
-            let mut order = secret(len);
-            order.copy_from_slice(ring.base().n());
-            order[0] ^= 1;
-            let mut plain = secret(len);
-            plain.copy_from_slice(inverse);
-            ring.base().negate(&mut plain);
-            Half {
-                bits: bit_length(&order),
-                order,
-                plain,
-                ring,
-                cofactor,
-            }
-        };
-        let _ = rng;
         Ok(Self {
             public,
-            p: half(ring_p, &q_inverse, cofactors.map(|c| c.0)),
-            q: half(ring_q, &p_inverse, cofactors.map(|c| c.1)),
+            p: Half::new(ring_p, &q_inverse, cofactors.map(|c| c.0), rng)?,
+            q: Half::new(ring_q, &p_inverse, cofactors.map(|c| c.1), rng)?,
             q_inverse,
             q_squared,
             q_squared_inverse,
@@ -237,7 +228,8 @@ impl SecretKey {
     /// Exposes part of the secret: `r` in `p = 2 r q' + 1` for both primes, if the key was generated here. For export by
     /// explicit call only.
     pub fn cofactors(&self) -> Option<(u64, u64)> {
-        Some((self.p.cofactor?, self.q.cofactor?))
+        let cofactor = |half: &Half| half.structure.as_ref().map(|s| s.cofactor);
+        Some((cofactor(&self.p)?, cofactor(&self.q)?))
     }
 
     /// `(1 + m n) s mod n^2` with `s` a uniform `n`-th residue, for `m` below `n`. Constant time in key, `m` and
@@ -323,9 +315,57 @@ impl SecretKey {
 }
 
 impl Half {
-    /// A uniform `n`-th residue modulo `p^2`: `a^p` for `a` uniform modulo `p` (powers to the other prime only permute
-    /// the `a`).
+    /// `inverse`: `1 / other prime`.
+    fn new<R: CryptoRng + ?Sized>(
+        ring: SquareRing,
+        inverse: &[u64],
+        cofactor: Option<u64>,
+        rng: &mut R,
+    ) -> Result<Self> {
+        let base = ring.base();
+        let mut order = secret(base.len());
+        order.copy_from_slice(base.n());
+        order[0] ^= 1;
+        let bits = bit_length(&order);
+        let mut plain = secret(base.len());
+        plain.copy_from_slice(inverse);
+        base.negate(&mut plain);
+        let structure = match cofactor {
+            None => None,
+            Some(cofactor) => {
+                let generator =
+                    prime::generator(base, cofactor, rng)?.ok_or_else(|| Error::Parameter {
+                        what: "cofactor",
+                        got: "a number r that is not the key's".into(),
+                        expected: "odd, with p = 2 r q + 1 and q prime".into(),
+                        hint: "take the cofactors from the key's own export, or leave them out",
+                    })?;
+                // g^p mod p^2 has the order of g mod p.
+                let mut element = secret(ring.len());
+                element[..base.len()].copy_from_slice(&generator);
+                let residue = pow(&ring, &element, base.n(), bits);
+                Some(Structure {
+                    cofactor,
+                    residues: Comb::new(&ring, &residue, bits),
+                })
+            }
+        };
+        Ok(Self {
+            order,
+            bits,
+            plain,
+            structure,
+            ring,
+        })
+    }
+
+    /// A uniform `n`-th residue modulo `p^2`: a power of a generator, or `a^p` for `a` uniform modulo `p` (powers to the
+    /// other prime only permute the `a`).
     fn residue<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Secret> {
+        if let Some(structure) = &self.structure {
+            let exponent = prime::uniform_below(&self.order, rng)?;
+            return Ok(structure.residues.pow(&self.ring, &exponent));
+        }
         let base = self.ring.base();
         // 1 ..= p - 1
         let mut a = prime::uniform_below(&self.order, rng)?;
