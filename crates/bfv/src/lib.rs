@@ -6,5 +6,6 @@
 
 mod crt;
 mod encoder;
+mod multiply;
 #[cfg(test)]
 mod testing;

@@ -12,6 +12,7 @@
 //! | [`keys`] | secret and public keys, encryptions of zero |
 //! | [`switch`] | key-switching keys and the products with them |
 //! | [`pairs`] | what evaluators do with ciphertexts, whatever their plaintexts mean |
+//! | [`parallel`] | when work is worth another thread |
 //! | [`evaluation`] | relinearization and Galois keys as one value |
 //! | [`wire`] | bytes |
 
@@ -19,7 +20,7 @@ pub mod chain;
 pub mod evaluation;
 pub mod keys;
 pub mod pairs;
-mod parallel;
+pub mod parallel;
 pub mod poly;
 mod pool;
 pub mod ring;
@@ -29,5 +30,6 @@ pub mod wire;
 pub use evaluation::EvaluationKeys;
 pub use keys::{EncryptionOfZero, PublicKey, SecretKey};
 pub use poly::{Basis, Coeff, Ntt, Poly};
+pub use pool::Scratch;
 pub use ring::{Ring, RingSpec};
 pub use switch::{Digits, KeySwitchKey};

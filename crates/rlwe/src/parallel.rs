@@ -10,7 +10,7 @@ fn worth_it(residues: usize) -> bool {
 }
 
 /// Calls `f(k, limb)` for each of the limbs of length `n` in `data`.
-pub(crate) fn each_limb(data: &mut [f64], n: usize, f: impl Fn(usize, &mut [f64]) + Sync + Send) {
+pub fn each_limb(data: &mut [f64], n: usize, f: impl Fn(usize, &mut [f64]) + Sync + Send) {
     if worth_it(data.len()) {
         data.par_chunks_mut(n)
             .enumerate()
@@ -23,7 +23,7 @@ pub(crate) fn each_limb(data: &mut [f64], n: usize, f: impl Fn(usize, &mut [f64]
 }
 
 /// Calls `f(k, limb_of_x, limb_of_y)` for each pair of limbs.
-pub(crate) fn each_limb_pair(
+pub fn each_limb_pair(
     x: &mut [f64],
     y: &mut [f64],
     n: usize,
@@ -43,11 +43,7 @@ pub(crate) fn each_limb_pair(
 }
 
 /// Calls `f(k, item)` for each item, each of which stands for `residues` residues of work.
-pub(crate) fn each_item<T: Send>(
-    items: Vec<T>,
-    residues: usize,
-    f: impl Fn(usize, T) + Sync + Send,
-) {
+pub fn each_item<T: Send>(items: Vec<T>, residues: usize, f: impl Fn(usize, T) + Sync + Send) {
     if worth_it(items.len() * residues) {
         items
             .into_par_iter()

@@ -44,8 +44,8 @@ pub struct Poly<R> {
 }
 
 impl<R> Poly<R> {
-    /// A polynomial whose contents the caller writes in full before reading.
-    pub(crate) fn dirty(ring: &Arc<Ring>, basis: Basis) -> Self {
+    /// A polynomial with unspecified contents (never a secret's), for callers who write all of it before they read.
+    pub fn dirty(ring: &Arc<Ring>, basis: Basis) -> Self {
         let data = ring.pool.take(basis.len() * ring.degree());
         Self {
             ring: ring.clone(),

@@ -60,7 +60,8 @@ impl Pool {
     }
 }
 
-pub(crate) struct Scratch<'a> {
+/// A buffer of a ring's pool, which it returns to; see [`Ring::scratch`](crate::Ring::scratch).
+pub struct Scratch<'a> {
     pool: &'a Pool,
     data: AlignedVec,
     secret: bool,

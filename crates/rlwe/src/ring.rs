@@ -7,7 +7,7 @@
 //! the product P of the special primes by at least [`DIGIT_MARGIN_BITS`].
 
 use crate::poly::Basis;
-use crate::pool::Pool;
+use crate::pool::{Pool, Scratch};
 use cipherblas_math::{Backend, BaseConverter, GaloisPermutation, Modulus, NttPlan};
 use cipherblas_scheme::security::{SecurityLevel, log2_product};
 use cipherblas_scheme::{Error, Result};
@@ -389,6 +389,12 @@ impl Ring {
         self.level_limbs
             .binary_search(&limbs)
             .expect("limb counts come from a level")
+    }
+
+    /// A buffer of `len` numbers with unspecified contents (never a secret's), which is used again when it is dropped. It is
+    /// not zeroized: nothing secret belongs in it.
+    pub fn scratch(&self, len: usize) -> Scratch<'_> {
+        self.pool.scratch(len)
     }
 
     /// The slot permutation of X -> X^g, computed once.
