@@ -7,13 +7,15 @@
 
 use crate::clear::exact::Normal;
 use crate::encrypted::Trains;
-use crate::encrypted::design::{row_tile, with_ones};
+use crate::encrypted::design::{row_tile, with_constant};
 use crate::federated::{check_totals, lower_len, normal_from, push_lower, unknowns};
 use crate::schedule::Intercept;
 use crate::table::{Table, check_parameter};
-use crate::{Kind, LinearRegression, PlainModel, Ridge};
+use crate::{FixedPoint, Kind, LinearRegression, PlainModel, Ridge};
 use cipherblas_linalg::{EncryptedMatrix, EncryptedVector};
-use cipherblas_scheme::{Decrypt, Error, Result, Scheme};
+use cipherblas_scheme::{
+    Add, AddPlain, Decrypt, Error, Mul, MulPlain, Result, Rotate, Scheme, Value,
+};
 
 /// Levels that the encrypted normal equations take, whatever the shape.
 pub const DEPTH: usize = 2;
@@ -26,7 +28,7 @@ pub struct EncryptedNormalEquations<S: Scheme> {
     moment: EncryptedVector<S>,
 }
 
-impl<S: Trains> EncryptedNormalEquations<S> {
+impl<S: Add + AddPlain + MulPlain + Mul + Rotate> EncryptedNormalEquations<S> {
     /// Computes both. The rows as a row-major tile with room for the intercept ([`crate::row_packing`]), the targets in
     /// the row packing of that tile. Two levels (one if a ciphertext holds one row); relinearization key, rotations by all
     /// steps below the padded number of columns and by powers of two above.
@@ -37,6 +39,19 @@ impl<S: Trains> EncryptedNormalEquations<S> {
         x: &EncryptedMatrix<S>,
         y: &EncryptedVector<S>,
         intercept: Intercept,
+    ) -> Result<Self> {
+        Self::with_unit(x, y, intercept, S::Value::ONE)
+    }
+
+    /// As [`new`](Self::new), for values of which `unit` stands for one: for an exact scheme [`FixedPoint::unit`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); `Overflow` if the sums may be larger than plaintexts.
+    pub fn with_unit(
+        x: &EncryptedMatrix<S>,
+        y: &EncryptedVector<S>,
+        intercept: Intercept,
+        unit: S::Value,
     ) -> Result<Self> {
         let tile = row_tile("normal equations", x)?;
         if y.len() != x.rows() || y.packing() != tile.row_packing() {
@@ -53,7 +68,7 @@ impl<S: Trains> EncryptedNormalEquations<S> {
             });
         }
         let features = x.cols();
-        let x = with_ones("normal equations", x, intercept)?;
+        let x = with_constant("normal equations", x, intercept, unit)?;
         Ok(Self {
             features,
             gram: x.gram()?,
@@ -121,6 +136,28 @@ impl<S: Scheme> EncryptedNormalEquations<S> {
                 n,
                 gram,
                 moment: self.moment.decrypt(key)?,
+            },
+        })
+    }
+}
+
+impl<S: Scheme<Value = i64>> EncryptedNormalEquations<S> {
+    /// The equations in clear, for the owner of the key, from rows and targets that were encoded in fixed point: exactly
+    /// those of the encoded rows, but for the rounding of the sums to doubles.
+    ///
+    /// # Errors
+    /// `KeyMismatch`, `Decryption`.
+    pub fn decrypt_fixed_point<K: Decrypt<Scheme = S>>(
+        &self,
+        key: &K,
+        encoding: FixedPoint,
+    ) -> Result<NormalEquations> {
+        Ok(NormalEquations {
+            features: self.features,
+            normal: Normal {
+                n: self.moment.len(),
+                gram: encoding.decode(&self.gram.decrypt(key)?, 2),
+                moment: encoding.decode(&self.moment.decrypt(key)?, 2),
             },
         })
     }

@@ -48,6 +48,7 @@ mod clear;
 pub mod closed_form;
 mod encrypted;
 pub mod federated;
+mod fixed_point;
 mod linear;
 mod link;
 mod logistic;
@@ -62,6 +63,7 @@ mod table;
 
 pub use closed_form::{EncryptedNormalEquations, NormalEquations};
 pub use encrypted::{EncryptedModel, Progress, Trains, row_packing};
+pub use fixed_point::FixedPoint;
 pub use linear::{LinearRegression, Ridge};
 pub use logistic::LogisticRegression;
 pub use plain::{ClearFit, Kind, PlainModel};

@@ -3,7 +3,7 @@
 use crate::schedule::Intercept;
 use cipherblas_linalg::packing::{MatrixPacking, Order, Tile};
 use cipherblas_linalg::{EncryptedMatrix, EncryptedVector};
-use cipherblas_scheme::{AddPlain, Error, Result, Scheme};
+use cipherblas_scheme::{AddPlain, Error, Result, Scheme, Value};
 use std::ops::Range;
 
 /// The packing in which to encrypt `rows` rows of `features` features, so that there is room for the column of ones.
@@ -39,6 +39,16 @@ pub(crate) fn with_ones<S: AddPlain + Scheme<Value = f64>>(
     x: &EncryptedMatrix<S>,
     intercept: Intercept,
 ) -> Result<EncryptedMatrix<S>> {
+    with_constant(operation, x, intercept, 1.0)
+}
+
+/// As [`with_ones`], for values of which `unit` stands for one.
+pub(crate) fn with_constant<S: AddPlain>(
+    operation: &'static str,
+    x: &EncryptedMatrix<S>,
+    intercept: Intercept,
+    unit: S::Value,
+) -> Result<EncryptedMatrix<S>> {
     let tile = row_tile(operation, x)?;
     if intercept == Intercept::Omit {
         return Ok(x.clone());
@@ -59,11 +69,11 @@ pub(crate) fn with_ones<S: AddPlain + Scheme<Value = f64>>(
         tile,
         x.ciphertexts().cloned().collect(),
     )?;
-    let mut ones = vec![0.0; rows * (cols + 1)];
+    let mut ones = vec![S::Value::ZERO; rows * (cols + 1)];
     ones.iter_mut()
         .skip(cols)
         .step_by(cols + 1)
-        .for_each(|v| *v = 1.0);
+        .for_each(|v| *v = unit);
     wider.add_plain(&ones)
 }
 
