@@ -257,8 +257,8 @@ pub trait Wire: Scheme {
     fn read_ciphertext(&self, bytes: &[u8]) -> Result<Self::Ciphertext>;
 }
 
-/// A key that encrypts.
-pub trait Encrypt {
+/// A key that encrypts; several threads at a time may.
+pub trait Encrypt: Sync {
     /// The evaluator type on the other side.
     type Scheme: Scheme;
     /// An evaluator without evaluation keys, for shapes, sums and serialization.

@@ -16,7 +16,10 @@ pub use vector::EncryptedVector;
 use crate::kernel::Blocks;
 use cipherblas_scheme::{Decrypt, Encrypt, Error, Result, Scheme};
 use rand::CryptoRng;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use rayon::prelude::*;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// How to encrypt an array: packing (`None`: the canonical one), depth (`None`: all that the parameters afford) and bound
 /// on the absolute values (`None`: the parameters').
@@ -80,30 +83,47 @@ fn encrypt_blocks<K: Encrypt, R: CryptoRng + ?Sized, P>(
     packed: &[Vec<<K::Scheme as Scheme>::Value>],
     options: &EncryptOptions<P>,
     rng: &mut R,
-    position: impl Fn(usize, usize) -> Option<usize>,
+    position: impl Fn(usize, usize) -> Option<usize> + Sync,
 ) -> Result<Blocks<K::Scheme>> {
     let depth = options.depth_or(key.scheme().max_depth());
-    packed
+    let bound = options.bound;
+    let encrypt = |block: usize, values: &[_], rng: &mut ChaCha20Rng| {
+        key.encrypt_at(values, depth, bound, rng)
+            .map(Arc::new)
+            .map_err(|e| match e {
+                Error::Value {
+                    index,
+                    got,
+                    expected,
+                    hint,
+                } => Error::Value {
+                    index: position(block, index).unwrap_or(index),
+                    got,
+                    expected,
+                    hint,
+                },
+                e => e,
+            })
+    };
+    // A generator for each block, so that blocks can be encrypted at the same time, and the result does not depend on how
+    // many are.
+    let mut generators: Vec<_> = packed
         .iter()
-        .enumerate()
-        .map(|(block, values)| {
-            key.encrypt_at(values, depth, options.bound, rng)
-                .map(Arc::new)
-                .map_err(|e| match e {
-                    Error::Value {
-                        index,
-                        got,
-                        expected,
-                        hint,
-                    } => Error::Value {
-                        index: position(block, index).unwrap_or(index),
-                        got,
-                        expected,
-                        hint,
-                    },
-                    e => e,
-                })
+        .map(|_| {
+            let mut seed = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut *seed);
+            ChaCha20Rng::from_seed(*seed)
         })
+        .collect();
+    if packed.len() == 1 || rayon::current_num_threads() == 1 {
+        let blocks = packed.iter().zip(&mut generators).enumerate();
+        return blocks
+            .map(|(block, (values, rng))| encrypt(block, values, rng))
+            .collect();
+    }
+    let blocks = packed.par_iter().zip(&mut generators).enumerate();
+    blocks
+        .map(|(block, (values, rng))| encrypt(block, values, rng))
         .collect()
 }
 
