@@ -7,6 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`ckks`] | the scheme for approximate reals: parameters from the job, keys, evaluator |
+//! | [`paillier`] | the scheme for sums: fixed point, plain products only, no evaluation keys |
 //! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], plans |
 //! | [`models`] | linear, ridge and logistic regression: encrypted training and inference |
 //! | [`scheme`] | what a scheme can do, a scheme in clear for tests, wire format, security tables |
@@ -29,6 +30,7 @@
 pub use cipherblas_ckks as ckks;
 pub use cipherblas_linalg as linalg;
 pub use cipherblas_models as models;
+pub use cipherblas_paillier as paillier;
 pub use cipherblas_scheme as scheme;
 
 pub use linalg::{EncryptedMatrix, EncryptedVector};
