@@ -10,6 +10,7 @@
 //! | [`params`] | modulus, fixed point, slots, range |
 //! | [`encrypt`] | the secret and the public key: encryption, decryption |
 //! | [`evaluator`] | everything that a server does |
+//! | [`interop`] | keys and numbers of python-paillier |
 //! | [`keys`] | the public and the secret key as numbers: generation, validation, encryption and decryption of integers |
 //! | [`group`] | ciphertexts as group elements: products, powers, multi-exponentiation |
 //!
@@ -22,6 +23,7 @@ mod codec;
 pub mod encrypt;
 pub mod evaluator;
 pub mod group;
+pub mod interop;
 pub mod keys;
 pub mod params;
 mod prime;
