@@ -278,8 +278,8 @@ pub trait Encrypt: Sync {
     ) -> Result<<Self::Scheme as Scheme>::Ciphertext>;
 }
 
-/// A key that decrypts.
-pub trait Decrypt {
+/// A key that decrypts; several threads at a time may.
+pub trait Decrypt: Sync {
     /// The evaluator type on the other side.
     type Scheme: Scheme;
     /// All slots. For the key's owner: the low bits depend on the noise; see [`decrypt_shared`](Self::decrypt_shared)

@@ -131,7 +131,7 @@ fn decrypt_blocks<K: Decrypt>(
     key: &K,
     blocks: &[Arc<<K::Scheme as Scheme>::Ciphertext>],
 ) -> Result<Vec<Vec<<K::Scheme as Scheme>::Value>>> {
-    blocks.iter().map(|ct| key.decrypt(ct)).collect()
+    crate::kernel::each(blocks.len(), |i| key.decrypt(&blocks[i]))
 }
 
 fn decrypt_blocks_shared<K: Decrypt, R: CryptoRng + ?Sized>(
