@@ -1,8 +1,9 @@
 //! The example's server cannot name a secret: neither by import nor by path.
 
-const SERVER: [&str; 2] = [
+const SERVER: [&str; 3] = [
     include_str!("../examples/encrypted_training/server.rs"),
     include_str!("../examples/encrypted_training/protocol.rs"),
+    include_str!("../examples/federated/coordinator.rs"),
 ];
 
 #[test]
@@ -26,4 +27,5 @@ fn the_server_side_names_nothing_that_decrypts() {
         }
     }
     assert!(SERVER[0].contains("fit_encrypted"), "this is the server");
+    assert!(SERVER[2].contains("total("), "this is the coordinator");
 }
