@@ -78,6 +78,8 @@ pub(crate) struct Ledger {
     owner: Duration,
     coordinator: Duration,
     holder: Duration,
+    /// Bytes that a value takes where ciphertexts are full.
+    full: f64,
     /// Bound on the error of every value of a total.
     pub(crate) error_bound: f64,
 }
@@ -88,9 +90,10 @@ impl Ledger {
         let per_round = |time: Duration| 1e3 * time.as_secs_f64() / self.rounds as f64;
         println!("Traffic and time over {} rounds", self.rounds);
         println!(
-            "  sent by each owner     {:.1} kB a round, {:.1} bytes a value",
+            "  sent by each owner     {:.1} kB a round, {:.1} bytes a value ({:.1} where ciphertexts are full)",
             self.bytes as f64 / (self.rounds * owners) as f64 / 1e3,
-            self.bytes as f64 / self.values as f64
+            self.bytes as f64 / self.values as f64,
+            self.full
         );
         println!("  an owner encrypts      {per_owner:.1} ms");
         println!(
@@ -118,6 +121,10 @@ where
         let sums = EncryptedVector::encrypt(encrypt, values, &mut rand::rng())?;
         messages.push(sums.to_bytes()?);
         ledger.owner += start.elapsed();
+        if let Some(ct) = sums.ciphertexts().next() {
+            let scheme = sums.evaluator();
+            ledger.full = scheme.write_ciphertext(ct).len() as f64 / scheme.slots() as f64;
+        }
         ledger.values += values.len();
     }
     ledger.bytes += messages.iter().map(Vec::len).sum::<usize>();
