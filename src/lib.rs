@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`bfv`] | the scheme for exact integers: worst-case bounds on noise and values, no wrapping, no decryption failure |
 //! | [`ckks`] | the scheme for approximate reals: parameters from the job, keys, evaluator |
 //! | [`paillier`] | the scheme for sums: fixed point, plain products only, no evaluation keys |
 //! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], plans |
@@ -28,6 +29,7 @@
 //! `quickstart` is the README's, `ridge_closed_form` solves least squares from encrypted normal equations, `federated_ridge` and
 //! `federated_logistic` train over several owners' rows from encrypted sums.
 
+pub use cipherblas_bfv as bfv;
 pub use cipherblas_ckks as ckks;
 pub use cipherblas_linalg as linalg;
 pub use cipherblas_models as models;
