@@ -1,6 +1,8 @@
 //! Which multiplication code runs: decided once per process.
 
-use super::portable;
+#[cfg(target_arch = "x86_64")]
+use super::adx::Adx;
+use super::{limbs, portable};
 use cipherblas_math::Backend;
 
 /// The instructions that the kernels use. A value other than `Portable` is proof that the processor has them.
@@ -8,6 +10,9 @@ use cipherblas_math::Backend;
 pub(crate) enum Kernel {
     /// The reference: 64-bit limbs through `u128`.
     Portable,
+    /// `mulx`, `adcx`, `adox`.
+    #[cfg(target_arch = "x86_64")]
+    Adx(Adx),
 }
 
 impl Kernel {
@@ -16,13 +21,20 @@ impl Kernel {
         if Backend::detect() == Backend::scalar() {
             return Self::Portable;
         }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(adx) = Adx::detect() {
+            return Self::Adx(adx);
+        }
         Self::Portable
     }
 
     /// Every kernel that this processor can run, the reference first.
     #[cfg(test)]
     pub(crate) fn all() -> Vec<Self> {
-        vec![Self::Portable]
+        let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        all.extend(Adx::detect().map(Self::Adx));
+        all
     }
 
     /// `out += a * b`, returns the carry; `out.len() == a.len() + b.len()`.
@@ -30,6 +42,8 @@ impl Kernel {
     pub(crate) fn mul_add(self, out: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
         match self {
             Self::Portable => portable::mul_add(out, a, b),
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) => adx.mul_add(out, a, b),
         }
     }
 
@@ -45,6 +59,8 @@ impl Kernel {
     pub(crate) fn square(self, out: &mut [u64], a: &[u64]) {
         match self {
             Self::Portable => portable::square(out, a),
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) => adx.square(out, a),
         }
     }
 
@@ -54,6 +70,41 @@ impl Kernel {
     pub(crate) fn reduce(self, t: &mut [u64], n: &[u64], n0: u64, quotient: &mut [u64]) -> u64 {
         match self {
             Self::Portable => portable::reduce(t, n, n0, quotient),
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) => adx.reduce(t, n, n0, quotient),
+        }
+    }
+
+    /// `out = a - b`, returns the borrow; one length.
+    #[inline]
+    pub(crate) fn sub(self, out: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
+        match self {
+            Self::Portable => {
+                out.copy_from_slice(a);
+                limbs::sub_assign(out, b)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) => adx.sub(out, a, b),
+        }
+    }
+
+    /// `out -= a`, returns the borrow; one length.
+    #[inline]
+    pub(crate) fn sub_assign(self, out: &mut [u64], a: &[u64]) -> u64 {
+        match self {
+            Self::Portable => limbs::sub_assign(out, a),
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) => adx.sub_assign(out, a),
+        }
+    }
+
+    /// `out *= 2`, returns the bit that leaves at the top.
+    #[inline]
+    pub(crate) fn double(self, out: &mut [u64]) -> u64 {
+        match self {
+            Self::Portable => limbs::double(out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) => adx.double(out),
         }
     }
 }

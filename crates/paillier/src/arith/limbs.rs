@@ -95,6 +95,38 @@ pub(crate) fn subtract_once(out: &mut [u64], top: u64, n: &[u64]) -> (u64, u64) 
     (top.wrapping_sub(u64::from(borrow)), 1 ^ below)
 }
 
+/// `value += plus - minus` for bits `plus` and `minus`; returns the change above the top: -1, 0 or 1, wrapping.
+pub(crate) fn add_signed(value: &mut [u64], plus: u64, minus: u64) -> u64 {
+    let lowest = plus.wrapping_sub(minus);
+    let sign = 0u64.wrapping_sub(minus & (1 ^ plus));
+    let mut carry = false;
+    let mut term = lowest;
+    for limb in value.iter_mut() {
+        (*limb, carry) = limb.carrying_add(term, carry);
+        term = sign;
+    }
+    u64::from(carry).wrapping_add(sign)
+}
+
+/// `value *= 2`, returns the bit that leaves at the top.
+pub(crate) fn double(value: &mut [u64]) -> u64 {
+    let mut above = 0;
+    for limb in value.iter_mut() {
+        let next = *limb >> 63;
+        *limb = *limb << 1 | above;
+        above = next;
+    }
+    above
+}
+
+/// `out = a` where the mask is ones, otherwise unchanged.
+#[inline]
+pub(crate) fn replace(out: &mut [u64], a: &[u64], mask: u64) {
+    for (o, &a) in out.iter_mut().zip(a) {
+        *o ^= (*o ^ a) & mask;
+    }
+}
+
 /// `value >> 1`.
 pub(crate) fn halve(value: &mut [u64]) {
     let mut above = 0;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `limbs` | vectors of 64-bit limbs, masks |
 //! | `portable` | the reference for products and Montgomery reduction |
+//! | `adx` | the same with `mulx`, `adcx`, `adox` |
 //! | `kernel` | the choice between kernels |
 //! | `modulus` | residues modulo `n` |
 //! | `square` | residues modulo `n^2`, as two digits to the base `n` |
@@ -13,6 +14,8 @@
 //!
 //! Everything is constant time in its operands, but for functions that say `public`.
 
+#[cfg(target_arch = "x86_64")]
+mod adx;
 mod comb;
 pub(crate) mod exp;
 pub(crate) mod kernel;

@@ -98,13 +98,8 @@ impl Modulus {
 
     /// `2 x mod n`; returns whether `n` was subtracted.
     pub(super) fn double(&self, x: &mut [u64]) -> u64 {
-        let mut above = 0;
-        for limb in x.iter_mut() {
-            let next = *limb >> 63;
-            *limb = *limb << 1 | above;
-            above = next;
-        }
-        limbs::subtract_once(x, above, &self.n).1
+        let top = limbs::double(x);
+        limbs::subtract_once(x, top, &self.n).1
     }
     /// `x += y mod n`; returns whether `n` was subtracted.
     pub(crate) fn add(&self, x: &mut [u64], y: &[u64]) -> u64 {
@@ -146,8 +141,14 @@ impl Modulus {
             product, quotient, ..
         } = scratch;
         let top = self.kernel.reduce(product, &self.n, self.n0, quotient);
-        out.copy_from_slice(&product[self.len()..]);
-        limbs::subtract_once(out, top, &self.n);
+        self.subtract_to(out, &product[self.len()..], top);
+    }
+    /// `out = value` or `value - n`, whichever is in `0..n`, for a value below `2 n` with `top` above its limbs; returns
+    /// whether `n` was subtracted.
+    pub(super) fn subtract_to(&self, out: &mut [u64], value: &[u64], top: u64) -> u64 {
+        let below = self.kernel.sub(out, value, &self.n) & (1 ^ top);
+        limbs::replace(out, value, limbs::mask(below));
+        1 ^ below
     }
     /// To Montgomery form, in place, from any number below `R`.
     pub(crate) fn enter(&self, x: &mut [u64], scratch: &mut Scratch) {

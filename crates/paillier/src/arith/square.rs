@@ -116,12 +116,7 @@ impl SquareRing {
         let (x, y) = a.split_at(self.base.len());
         kernel.square(&mut scratch.product, x);
         kernel.mul(&mut scratch.cross, x, y);
-        let mut top = 0;
-        for limb in scratch.cross.iter_mut() {
-            let next = *limb >> 63;
-            *limb = *limb << 1 | top;
-            top = next;
-        }
+        let top = kernel.double(&mut scratch.cross);
         self.finish(a, top, scratch);
     }
 
@@ -137,18 +132,22 @@ impl SquareRing {
         let kernel = self.base.kernel;
 
         let x_top = kernel.reduce(product, n, n0, quotient);
-        x.copy_from_slice(&product[len..]);
-        let carry = limbs::subtract_once(x, x_top, n).1;
+        let carry = self.base.subtract_to(x, &product[len..], x_top);
 
-        // Negative only if cross < quotient < R; after the reduction the value is again at least 0, and below
-        // (2 n^2 + R n) / R < 3 n - 1.
-        let borrow = limbs::sub_assign(cross, quotient);
+        // The borrow joins after the reduction. Then the value is negative only if cross < quotient < R, and the multiple
+        // of n that was added makes it at least 0; it is below (2 n^2 + R n) / R < 3 n - 1.
+        let borrow = kernel.sub_assign(&mut cross[..len], quotient);
         let y_top = kernel.reduce(cross, n, n0, quotient);
-        let mut top = top.wrapping_sub(borrow).wrapping_add(y_top);
-        y.copy_from_slice(&cross[len..]);
-        top = top.wrapping_add(limbs::add_assign(y, &[carry]));
-        top = limbs::subtract_once(y, top, n).0;
-        limbs::subtract_once(y, top, n);
+        let high = &mut cross[len..];
+        let change = limbs::add_signed(high, carry, borrow);
+        let top = top.wrapping_add(y_top).wrapping_add(change);
+        // In 0..=2: 2 stands for a value above n, whose difference has top 1 or 0.
+        let borrow = kernel.sub(y, high, n);
+        let below = borrow & limbs::is_zero_word(top);
+        limbs::replace(y, high, limbs::mask(below));
+        let top = top.wrapping_sub(borrow & (1 ^ below));
+        let below = kernel.sub(quotient, y, n) & limbs::is_zero_word(top);
+        limbs::replace(y, quotient, limbs::mask(1 ^ below));
     }
 
     /// An integer of any length modulo `n^2`, in Montgomery form: Horner over chunks of `l` limbs.
