@@ -26,7 +26,7 @@ pub(crate) mod square;
 mod table;
 
 pub(crate) use comb::Comb;
-pub(crate) use exp::{pow, pow_public};
+pub(crate) use exp::pow;
 pub(crate) use kernel::Kernel;
 pub(crate) use modulus::{Modulus, Scratch, limbs_for};
 pub(crate) use square::SquareRing;
