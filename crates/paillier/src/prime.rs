@@ -110,7 +110,7 @@ fn random_bits<R: CryptoRng + ?Sized>(value: &mut [u64], bits: usize, rng: &mut 
     for limb in &mut value[..bits.div_ceil(64)] {
         *limb = rng.next_u64();
     }
-    if bits % 64 != 0 {
+    if !bits.is_multiple_of(64) {
         value[bits / 64] &= (1 << (bits % 64)) - 1;
     }
 }

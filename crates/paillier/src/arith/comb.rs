@@ -26,14 +26,14 @@ impl Comb {
         let blocks = spacing.div_ceil(columns);
         let width = ring.width();
         let mut scratch = ring.scratch();
-        // base^(2^(t spacing + k columns)), in the order of rising exponents.
-        let mut teeth = vec![vec![secret(width); TEETH]; blocks];
+        // base^(2^(t spacing + k columns)) for block k and tooth t.
+        let mut teeth = vec![Vec::with_capacity(TEETH); blocks];
         let mut power = secret(width);
         power.copy_from_slice(base);
-        for t in 0..TEETH {
+        for _ in 0..TEETH {
             for position in 0..spacing {
                 if position % columns == 0 {
-                    teeth[position / columns][t].copy_from_slice(&power);
+                    teeth[position / columns].push(power.clone());
                 }
                 ring.sqr_assign(&mut power, &mut scratch);
             }

@@ -71,7 +71,7 @@ impl SecretKey {
 
     fn draw<R: CryptoRng + ?Sized>(bits: u64, least: u64, rng: &mut R) -> Result<Self> {
         check_bits(bits, least)?;
-        if bits % 64 != 0 {
+        if !bits.is_multiple_of(64) {
             return Err(Error::Parameter {
                 what: "bits",
                 got: bits.to_string(),
