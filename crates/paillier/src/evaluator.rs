@@ -352,11 +352,11 @@ impl Add for Evaluator {
         self.guard("add", &[a, b])?;
         let bounds = Bounds::of(a).plus(Bounds::of(b));
         self.fits("add", bounds)?;
-        let (mut elements, depth) = self.leveled(&[a, b])?;
-        let b = elements.remove(1);
-        let mut sum = elements.remove(0);
-        self.key.add_assign(&mut sum, &b);
-        Ok(self.result(sum, depth, bounds))
+        // The deeper one is copied, brought down, and added to.
+        let (a, b) = if a.depth < b.depth { (b, a) } else { (a, b) };
+        let mut sum = self.lowered(&a.element, a.depth, b.depth)?;
+        self.key.add_assign(&mut sum, &b.element);
+        Ok(self.result(sum, b.depth, bounds))
     }
     /// An inversion and a product.
     ///
