@@ -15,7 +15,13 @@ use zeroize::Zeroizing;
 
 /// The owner's key: encrypts, decrypts, makes the other keys.
 ///
-/// Redacted in debug output, zeroized on drop, not clonable, not serializable.
+/// Redacted in debug output, zeroized on drop, not clonable, not serializable:
+///
+/// ```compile_fail
+/// fn copy(key: &cipherblas_bfv::SecretKey) -> cipherblas_bfv::SecretKey {
+///     key.clone()
+/// }
+/// ```
 pub struct SecretKey {
     params: Params,
     key: cipherblas_rlwe::SecretKey,
@@ -171,7 +177,14 @@ impl SecretKey {
     }
 
     /// log2 of the noise of `ct` as it is: of its largest coefficient under any plaintext modulus, at least 0. **Secret**: noise depends on the
-    /// key; it is for the owner's tests and analyses and must not be shown to whoever computes.
+    /// key; it is for the owner's tests and analyses and must not be shown to whoever computes. A server cannot:
+    ///
+    /// ```compile_fail
+    /// # use cipherblas_bfv::{Ciphertext, Evaluator};
+    /// fn read_out(server: &Evaluator, ct: &Ciphertext) {
+    ///     let _ = server.noise_bits(ct);
+    /// }
+    /// ```
     ///
     /// # Errors
     /// `KeyMismatch`.
