@@ -2,10 +2,9 @@
 
 use super::{Bounds, Evaluator, sum_up};
 use crate::ciphertext::Ciphertext;
-use crate::multiply::Triple;
 use crate::noise::{add_up, mul_up};
-use cipherblas_rlwe::pairs::{self, PairRef};
-use cipherblas_rlwe::{Ntt, Poly};
+use cipherblas_rlwe::pairs::{Pair, PairRef};
+use cipherblas_rlwe::{KeySwitchKey, Ntt, Poly};
 use cipherblas_scheme::capability::check_pairs;
 use cipherblas_scheme::{Add, Mul, Result};
 
@@ -56,16 +55,16 @@ impl Evaluator {
         self.switched_bounds(operation, level, total, magnitude)
     }
 
-    /// Relinearizes and switches the modulus.
+    /// One product for each plaintext modulus, relinearized, its modulus switched.
     fn finish_product(
         &self,
         operation: &'static str,
         bounds: Bounds,
-        tensor: impl Fn(usize) -> Result<Triple>,
+        product: impl Fn(usize, &KeySwitchKey) -> Result<Pair>,
     ) -> Result<Ciphertext> {
         let key = self.keys_for(operation)?.relinearization(operation)?;
         let parts = (0..self.params.plaintext_moduli().len())
-            .map(|i| Ok(pairs::relinearize_rescale(tensor(i)?, key)?.into()))
+            .map(|i| Ok(product(i, key)?.into()))
             .collect::<Result<_>>()?;
         Ok(self.assemble(bounds, parts))
     }
@@ -126,8 +125,8 @@ impl Add for Evaluator {
 }
 
 impl Mul for Evaluator {
-    /// For each plaintext modulus, the scaled tensor (see [`multiply`](crate::multiply)) and one key switch, whose
-    /// division drops the level's modulus too.
+    /// For each plaintext modulus, a tensor and one key switch; one division scales, ends the key switch and drops the level's
+    /// modulus (see [`multiply`](crate::multiply)).
     fn mul(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
         self.mul_sum(&[a], &[b])
     }
@@ -136,8 +135,9 @@ impl Mul for Evaluator {
         self.guard("square", &[a])?;
         self.needs("square", a.level)?;
         let bounds = self.product_bounds("square", a.level, &[a], &[a])?;
-        self.finish_product("square", bounds, |i| {
-            Ok(self.params.multiplier().square(i, a.parts[i].halves()))
+        let multiplier = self.params.multiplier();
+        self.finish_product("square", bounds, |i, key| {
+            multiplier.square(i, a.parts[i].halves(), key)
         })
     }
 
@@ -152,9 +152,9 @@ impl Mul for Evaluator {
         let all = leveled.all();
         let (a, b) = all.split_at(a.len());
         let bounds = self.product_bounds("mul", level, a, b)?;
-        self.finish_product("mul", bounds, |i| {
-            let (a, b) = (halves(a, i), halves(b, i));
-            self.params.multiplier().tensor_sum(i, &a, &b)
+        let multiplier = self.params.multiplier();
+        self.finish_product("mul", bounds, |i, key| {
+            multiplier.multiply(i, &halves(a, i), &halves(b, i), key)
         })
     }
 }

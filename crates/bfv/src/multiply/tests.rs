@@ -1,5 +1,8 @@
 use super::*;
 use crate::testing::{centre, centred, from_big, multiply, product, ring, round_div};
+use cipherblas_rlwe::SecretKey;
+use cipherblas_rlwe::pairs::relinearize_rescale;
+use cipherblas_rlwe::switch::relinearization_key;
 use num_bigint::{BigInt, Sign};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -80,6 +83,10 @@ impl Oracle {
     }
 }
 
+fn square(a: PairRef<'_>) -> [Term<'_>; 1] {
+    [Term { a, b: None }]
+}
+
 fn refs(x: &[[Poly<Ntt>; 2]]) -> Vec<(&Poly<Ntt>, &Poly<Ntt>)> {
     x.iter().map(|[x, y]| (x, y)).collect()
 }
@@ -113,8 +120,16 @@ fn check(groups: &[&[u32]], seed: u64, terms: usize, extreme: bool) {
                 extreme,
             };
             let (x, y) = (refs(&poly_a), refs(&poly_b));
-            oracle.compare(multiplier.tensor_sum(index, &x, &y).unwrap(), &a, &b);
-            oracle.compare(multiplier.square(index, x[0]), &a[..1], &a[..1]);
+            oracle.compare(
+                multiplier.scaled_tensor(index, &super::terms(&x, &y).unwrap()),
+                &a,
+                &b,
+            );
+            oracle.compare(
+                multiplier.scaled_tensor(index, &square(x[0])),
+                &a[..1],
+                &a[..1],
+            );
         }
     }
 }
@@ -150,7 +165,7 @@ fn both_backends() {
             extreme: false,
         };
         oracle.compare(
-            multiplier.square(1, (&poly[0], &poly[1])),
+            multiplier.scaled_tensor(1, &square((&poly[0], &poly[1]))),
             std::slice::from_ref(&a),
             std::slice::from_ref(&a),
         );
@@ -170,11 +185,54 @@ fn refuses() {
     assert!(multiplier.operand_error(0) <= 2.0 * ROUNDING_ERROR);
     let zero = Poly::<Ntt>::zero(&ring, ring.basis(0));
     let pair = (&zero, &zero);
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let secret = SecretKey::generate(&ring, &mut rng).unwrap();
+    let key = relinearization_key(&secret, &mut rng);
+    assert!(matches!(
+        multiplier.square(0, pair, &key),
+        Err(Error::Depth { left: 0, .. })
+    ));
     for (a, b) in [(0, 0), (1, 2)] {
         assert!(matches!(
-            multiplier.tensor_sum(0, &vec![pair; a], &vec![pair; b]),
+            multiplier.multiply(0, &vec![pair; a], &vec![pair; b], &key),
             Err(Error::Shape { .. })
         ));
+    }
+}
+
+/// The fused division against the scaled tensor, relinearized and switched step by step.
+fn check_switched(groups: &[&[u32]], special: &[u32], seed: u64, terms: usize) {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let ring = ring(N, groups, special);
+    let multiplier = Multiplier::new(&ring, &MODULI).unwrap();
+    let secret = SecretKey::generate(&ring, &mut rng).unwrap();
+    let key = relinearization_key(&secret, &mut rng);
+    for level in 1..groups.len() {
+        let q = product(&ring.moduli()[..ring.basis(level).q]);
+        let mut random = || -> Vec<[Poly<Ntt>; 2]> {
+            let mut poly = || from_big(&ring, level, &half(&mut rng, &q, false)).into_ntt();
+            (0..terms).map(|_| [poly(), poly()]).collect()
+        };
+        let (a, b) = (random(), random());
+        let (a, b) = (refs(&a), refs(&b));
+        for index in 0..MODULI.len() {
+            let phase = |(c0, c1): Pair| centred(&secret.phase(&[&c0, &c1]).into_coeff());
+            let compare = |got: Pair, terms: &[Term<'_>]| {
+                let steps = multiplier.scaled_tensor(index, terms);
+                let want = phase(relinearize_rescale(steps, &key).unwrap());
+                let below = product(&ring.moduli()[..ring.basis(level - 1).q]);
+                assert_eq!(got.0.basis(), ring.basis(level - 1));
+                for (x, y) in phase(got).iter().zip(&want) {
+                    // Both round two halves, and the steps two more that are divided by the level's primes.
+                    let off = centre(&(x - y), &below);
+                    assert!(off.magnitude() <= &((N as u32 + 1) * 5 / 4).into(), "{off}");
+                }
+            };
+            let sum = multiplier.multiply(index, &a, &b, &key).unwrap();
+            compare(sum, &super::terms(&a, &b).unwrap());
+            let squared = multiplier.square(index, a[0], &key).unwrap();
+            compare(squared, &square(a[0]));
+        }
     }
 }
 
@@ -186,5 +244,12 @@ proptest! {
         check(&[&[49]], seed, terms, false);
         check(&[&[35], &[30, 31], &[49, 49, 49]], seed, terms, false);
         check(&[&[30; 6], &[22; 5], &[21]], seed, terms, false);
+    }
+
+    #[test]
+    fn all_divisions_at_once(seed: u64, terms in 1usize..4) {
+        check_switched(&[&[49], &[40]], &[50, 50], seed, terms);
+        check_switched(&[&[35, 35], &[30, 31], &[40, 40, 40]], &[50], seed, terms);
+        check_switched(&[&[30; 3], &[22; 2], &[29]], &[36], seed, terms);
     }
 }
