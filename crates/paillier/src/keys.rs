@@ -5,3 +5,5 @@ mod secret;
 
 pub use public::{Blinding, INSECURE_MIN_BITS, MAX_BITS, MIN_BITS, PublicKey};
 pub use secret::SecretKey;
+#[doc(hidden)]
+pub use secret::{Fault, Place};

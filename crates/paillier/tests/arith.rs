@@ -1,8 +1,9 @@
 //! The group against big integers: every operation does to numbers what its definition says.
 
 use cipherblas_paillier::Error;
-use cipherblas_paillier::keys::{Blinding, PublicKey, SecretKey};
+use cipherblas_paillier::keys::{Blinding, Fault, Place, PublicKey, SecretKey};
 use num_bigint::{BigInt, BigUint};
+use num_integer::Integer;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -149,4 +150,29 @@ fn imported_key_is_the_same_key() {
     assert!(SecretKey::insecure_from_primes(&p, &p, &mut rng(3)).is_err());
     let public = PublicKey::insecure_new(key.public_key().n()).unwrap();
     assert_eq!(&public, key.public_key());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Wherever a half goes wrong: without the check the result gives a factor of n away, with it nothing is released.
+    #[test]
+    fn a_fault_is_noticed(first_half: bool, place in prop_oneof![
+        (20usize..300, 0usize..16).prop_map(|(step, limb)| Place::Power { step, limb }),
+        Just(Place::Input), Just(Place::Logarithm), Just(Place::Plain),
+    ], mask in 1u64..) {
+        // Before step 20 a table is made, some of whose entries are never used; there are more than 300 steps.
+        let key = key(512);
+        let (pk, m) = (key.public_key(), BigUint::from(987_654_321u32));
+        let c = key.encrypt_raw(&m, &mut rng(9)).unwrap();
+        prop_assert_eq!(number(&key.decrypt_raw(&c).unwrap()), m.clone());
+        let fault = Fault { first_half, place, mask };
+        prop_assert!(matches!(key.insecure_decrypt_with_fault(&c, fault, true), Err(Error::Decryption)));
+        let wrong = number(&key.insecure_decrypt_with_fault(&c, fault, false).unwrap());
+        prop_assert_ne!(&wrong, &m);
+        let common = (BigInt::from(wrong) - BigInt::from(m)).magnitude().gcd(pk.n());
+        let (p, q) = key.primes();
+        let other = number(if first_half { &q } else { &p });
+        prop_assert_eq!(common, other);
+    }
 }

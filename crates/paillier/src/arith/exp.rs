@@ -43,10 +43,10 @@ impl Ring for SquareRing {
         SquareRing::scratch(self)
     }
     fn mul_assign(&self, a: &mut [u64], b: &[u64], scratch: &mut Scratch) {
-        SquareRing::mul_assign(self, a, b, scratch);
+        let _ = SquareRing::mul_assign(self, a, b, scratch);
     }
     fn sqr_assign(&self, a: &mut [u64], scratch: &mut Scratch) {
-        SquareRing::sqr_assign(self, a, scratch);
+        let _ = SquareRing::sqr_assign(self, a, scratch);
     }
 }
 

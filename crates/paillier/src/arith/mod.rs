@@ -8,6 +8,7 @@
 //! | `kernel` | the choice between kernels |
 //! | `modulus` | residues modulo `n` |
 //! | `square` | residues modulo `n^2`, as two digits to the base `n` |
+//! | `checked` | products modulo `n^2` that notice faults |
 //! | `exp` | powers |
 //! | `comb` | powers of one base from tables |
 //! | `table` | reads that touch every entry |
@@ -16,6 +17,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod adx;
+pub(crate) mod checked;
 mod comb;
 pub(crate) mod exp;
 pub(crate) mod kernel;

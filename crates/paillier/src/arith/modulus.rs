@@ -18,11 +18,14 @@ pub(crate) struct Modulus {
     square: Secret,
 }
 
-/// Room for one product and its quotient, overwritten when dropped.
+/// Room for one product and its quotients, overwritten when dropped.
 pub(crate) struct Scratch {
     pub(super) product: Secret,
     pub(super) cross: Secret,
     pub(super) quotient: Secret,
+    /// The quotient of the upper half, where there is one.
+    pub(super) second: Secret,
+    pub(super) spare: Secret,
 }
 
 impl Scratch {
@@ -31,6 +34,8 @@ impl Scratch {
             product: secret(2 * limbs),
             cross: secret(2 * limbs),
             quotient: secret(limbs),
+            second: secret(limbs),
+            spare: secret(limbs),
         }
     }
 }

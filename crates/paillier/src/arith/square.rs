@@ -22,6 +22,15 @@ pub(crate) struct SquareRing {
     enter: Secret,
 }
 
+/// How often `n` was subtracted at the end of a product.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken {
+    /// From the lower half, to carry 1 into the upper one.
+    pub(crate) carry: u64,
+    /// From the upper half.
+    pub(crate) upper: u64,
+}
+
 impl SquareRing {
     pub(crate) fn new(kernel: Kernel, n: &[u64]) -> Self {
         let base = Modulus::new(kernel, n);
@@ -100,33 +109,35 @@ impl SquareRing {
         let top = kernel.mul_add(&mut scratch.cross, ay, bx);
         self.finish(out, top, scratch);
     }
-    /// `a = a b / R`.
-    pub(crate) fn mul_assign(&self, a: &mut [u64], b: &[u64], scratch: &mut Scratch) {
+    /// `a = a b / R`. What the reductions subtracted is for checks.
+    pub(crate) fn mul_assign(&self, a: &mut [u64], b: &[u64], scratch: &mut Scratch) -> Taken {
         let len = self.base.len();
         let kernel = self.base.kernel;
         let ((ax, ay), (bx, by)) = (a.split_at(len), b.split_at(len));
         kernel.mul(&mut scratch.product, ax, bx);
         kernel.mul(&mut scratch.cross, ax, by);
         let top = kernel.mul_add(&mut scratch.cross, ay, bx);
-        self.finish(a, top, scratch);
+        self.finish(a, top, scratch)
     }
-    /// `a = a^2 / R`.
-    pub(crate) fn sqr_assign(&self, a: &mut [u64], scratch: &mut Scratch) {
+    /// `a = a^2 / R`, otherwise as [`mul_assign`](Self::mul_assign).
+    pub(crate) fn sqr_assign(&self, a: &mut [u64], scratch: &mut Scratch) -> Taken {
         let kernel = self.base.kernel;
         let (x, y) = a.split_at(self.base.len());
         kernel.square(&mut scratch.product, x);
         kernel.mul(&mut scratch.cross, x, y);
         let top = kernel.double(&mut scratch.cross);
-        self.finish(a, top, scratch);
+        self.finish(a, top, scratch)
     }
 
     /// Both reductions. `cross` is up to `2 (n - 1)^2`, `top` its highest bit.
-    fn finish(&self, out: &mut [u64], top: u64, scratch: &mut Scratch) {
+    fn finish(&self, out: &mut [u64], top: u64, scratch: &mut Scratch) -> Taken {
         let (len, n, n0) = (self.base.len(), self.base.n(), self.base.n0());
         let Scratch {
             product,
             cross,
             quotient,
+            second,
+            spare,
         } = scratch;
         let (x, y) = out.split_at_mut(len);
         let kernel = self.base.kernel;
@@ -137,7 +148,7 @@ impl SquareRing {
         // The borrow joins after the reduction. Then the value is negative only if cross < quotient < R, and the multiple
         // of n that was added makes it at least 0; it is below (2 n^2 + R n) / R < 3 n - 1.
         let borrow = kernel.sub_assign(&mut cross[..len], quotient);
-        let y_top = kernel.reduce(cross, n, n0, quotient);
+        let y_top = kernel.reduce(cross, n, n0, second);
         let high = &mut cross[len..];
         let change = limbs::add_signed(high, carry, borrow);
         let top = top.wrapping_add(y_top).wrapping_add(change);
@@ -146,8 +157,12 @@ impl SquareRing {
         let below = borrow & limbs::is_zero_word(top);
         limbs::replace(y, high, limbs::mask(below));
         let top = top.wrapping_sub(borrow & (1 ^ below));
-        let below = kernel.sub(quotient, y, n) & limbs::is_zero_word(top);
-        limbs::replace(y, quotient, limbs::mask(1 ^ below));
+        let still_below = kernel.sub(spare, y, n) & limbs::is_zero_word(top);
+        limbs::replace(y, spare, limbs::mask(1 ^ still_below));
+        Taken {
+            carry,
+            upper: 2 - below - still_below,
+        }
     }
 
     /// An integer of any length modulo `n^2`, in Montgomery form: Horner over chunks of `l` limbs.

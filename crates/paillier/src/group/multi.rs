@@ -137,7 +137,9 @@ impl PublicKey {
         let mut fractions: Vec<[Option<Element>; 2]> = (0..rows).map(|_| [None, None]).collect();
         for (part, product) in parts.iter().zip(products) {
             match &mut fractions[part.row][usize::from(part.negative)] {
-                Some(so_far) => ring.mul_assign(&mut so_far.0, &product.0, &mut scratch),
+                Some(so_far) => {
+                    ring.mul_assign(&mut so_far.0, &product.0, &mut scratch);
+                }
                 empty => *empty = Some(product),
             }
         }
