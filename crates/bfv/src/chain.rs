@@ -13,6 +13,9 @@ pub(crate) const MAX_MODULI: usize = 8;
 /// For primes that are not quite where they were asked for, and terms too small to be listed below.
 const SLACK_BITS: f64 = 0.15;
 
+/// What a key switch may add at most, in roundings.
+const SWITCH_ROUNDINGS: f64 = 4.0;
+
 /// The `count` smallest primes that are 1 modulo 2N and whose product has to reach `2^bits`; `None` where fewer would do,
 /// or the product or a prime is too large.
 pub(crate) fn plaintext_moduli(degree: usize, bits: u32, count: usize) -> Option<Vec<u64>> {
@@ -50,8 +53,10 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// The sizes that the noise asks for: see `noise`, section "Levels". A product may leave twice the rounding's noise and
-    /// a rotation half of it, so that the unit is four and a half roundings; that divides what the levels cost about evenly.
+    /// The sizes that the noise asks for: see `noise`, section "Levels". In units of a rounding, let a key switch add at most
+    /// `k` and a product leave `r`, so that a rotated product has `u = 2 + k + r`. Then the base takes log2 u bits, each of the d levels
+    /// log2(u/r), and P takes -log2 k, all but for constants: least at `r = d (2 + k)`, where it is `log2((2 + k)/k)` and
+    /// constants. At k = [`SWITCH_ROUNDINGS`] little is left to gain.
     pub(crate) fn new(
         degree: usize,
         depth: usize,
@@ -62,7 +67,8 @@ impl Choice {
         let t = moduli.iter().copied().max().unwrap_or(2);
         let noise = Noise::new(degree, t);
         let rounding = noise.rounding();
-        let unit = 4.5 * rounding;
+        let left = (depth.max(1) as f64) * (2.0 + SWITCH_ROUNDINGS) * rounding;
+        let unit = (depth as f64 + 1.0) * (2.0 + SWITCH_ROUNDINGS) * rounding;
         let sums = f64::from(headroom_bits).exp2();
         let base_bits = (2.0 * t as f64 * sums * unit).log2() + SLACK_BITS;
         // The auxiliary modulus of products is at least half of Q, which puts each half of an operand off by up to 1.
@@ -75,13 +81,14 @@ impl Choice {
         let mut shape = ChainShape {
             degree,
             depth,
-            level_bits: (product / (2.0 * rounding)).log2() + SLACK_BITS,
+            level_bits: (product / left).log2() + SLACK_BITS,
             base_bits,
             digit_len,
             margin_bits: DIGIT_MARGIN_BITS,
         };
         let digits = shape.q_primes().div_ceil(digit_len);
-        let margin = (2.0 * noise.key_switch_estimate(digits, 0.0) / rounding).log2();
+        let switch = noise.key_switch_estimate(digits, 0.0);
+        let margin = (switch / (SWITCH_ROUNDINGS * rounding)).log2();
         shape.margin_bits = margin.max(DIGIT_MARGIN_BITS);
         Self { moduli, shape }
     }

@@ -8,7 +8,7 @@ use cipherblas_math::AlignedVec;
 use cipherblas_rlwe::{Coeff, EncryptionOfZero, EvaluationKeys, Poly};
 use cipherblas_scheme::capability::check_period;
 use cipherblas_scheme::wire::KeyId;
-use cipherblas_scheme::{Decrypt, Encrypt, Error, KeySet, Result, Value};
+use cipherblas_scheme::{Decrypt, Encrypt, Error, KeySet, Result};
 use rand::CryptoRng;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -326,15 +326,19 @@ pub(crate) fn check_values(
     bound: f64,
 ) -> Result<()> {
     check_period(operation, values.len(), slots)?;
-    match values.iter().position(|v| v.magnitude() > bound) {
-        None => Ok(()),
-        Some(index) => Err(Error::Value {
-            index,
-            got: values[index].to_string(),
-            expected: format!("an integer of absolute value at most {bound}"),
-            hint: "raise `plaintext_bits` or the declared bound",
-        }),
+    let limit = bound as u64;
+    // Constant time, but for which value is wrong where one is.
+    let within = |v: &i64| limit.wrapping_sub(v.unsigned_abs()) >> 63 == 0;
+    if values.iter().fold(true, |ok, v| ok & within(v)) {
+        return Ok(());
     }
+    let index = values.iter().position(|v| !within(v)).unwrap_or(0);
+    Err(Error::Value {
+        index,
+        got: values[index].to_string(),
+        expected: format!("an integer of absolute value at most {bound}"),
+        hint: "raise `plaintext_bits` or the declared bound",
+    })
 }
 
 /// What both keys check before they encrypt, and the rows encoded under every plaintext modulus; with the magnitude to declare.

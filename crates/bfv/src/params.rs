@@ -5,6 +5,7 @@ use crate::crt::Crt;
 use crate::encoder::Encoder;
 use crate::multiply::Multiplier;
 use crate::noise::{self, Noise};
+use cipherblas_math::rns::MAX_SOURCES;
 use cipherblas_rlwe::chain::log2_qp;
 use cipherblas_rlwe::{Ring, RingSpec};
 use cipherblas_scheme::security::{self, SecurityLevel};
@@ -241,11 +242,9 @@ impl ParamsBuilder {
         };
         let mut choices: Vec<Choice> = Vec::new();
         for &n in degrees.iter().filter(|&&n| n / 2 >= self.slots) {
-            choices.extend(
-                self.choices(n)
-                    .into_iter()
-                    .filter(|c| c.shape.log2_qp() <= limit_of(n)),
-            );
+            let fits =
+                |c: &Choice| c.shape.log2_qp() <= limit_of(n) && c.shape.q_primes() <= MAX_SOURCES;
+            choices.extend(self.choices(n).into_iter().filter(fits));
         }
         choices.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
         for choice in &choices {
@@ -286,7 +285,7 @@ impl ParamsBuilder {
                 self.depth, self.plaintext_bits, self.headroom_bits, self.slots
             ),
             format!(
-                "at most {:.0} bits at degree {largest}, by the security table, in special primes below 2^50",
+                "at most {:.0} bits at degree {largest}, by the security table, in at most {MAX_SOURCES} primes of a ciphertext",
                 limit_of(largest)
             ),
             "ask for less depth, smaller integers, less headroom or security, or for a larger degree",

@@ -45,12 +45,60 @@ fn every_job_gets_a_secure_ring_and_room_for_its_noise() {
 }
 
 #[test]
+fn common_jobs_fit_small_rings() {
+    for (depth, bits, degree) in [(0, 20, 4096), (1, 40, 8192), (2, 20, 8192), (5, 20, 16384)] {
+        let params = Params::builder().depth(depth).plaintext_bits(bits);
+        let params = params.degree(degree).build().unwrap();
+        assert_eq!(params.plaintext_moduli().len(), 1, "{params}");
+    }
+}
+
+/// Chains are found for any amount of headroom, in rings where primes are dense and where they are rare.
+#[test]
+fn every_headroom_has_its_chain() {
+    for degree in [16, 128, 4096] {
+        for headroom in 0..=40 {
+            for (depth, bits) in [(0, 2), (1, 16), (3, 30)] {
+                let params = Params::builder()
+                    .depth(depth)
+                    .plaintext_bits(bits)
+                    .headroom_bits(headroom)
+                    .insecure_degree(degree)
+                    .build()
+                    .unwrap();
+                let sums = 2f64.powi(headroom as i32);
+                for level in 0..=depth {
+                    let (unit, limit) = (params.noise_unit(level), params.noise_limit(level));
+                    assert!(sums * unit <= limit);
+                    // And not by much more than is needed, at the bottom.
+                    assert!(
+                        level > 0 || sums * unit * 8.0 > limit || depth > 1,
+                        "{params}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn jobs_that_do_not_exist_are_refused_with_the_reason() {
     match Params::builder().depth(60).plaintext_bits(62).build() {
         Err(Error::Parameter { got, expected, .. }) => {
             assert!(got.contains("depth 60"), "{got}");
             assert!(expected.contains("3523"), "{expected}");
         }
+        other => panic!("{other:?}"),
+    }
+    // Ciphertexts of more primes than conversions take, where no security table is in the way.
+    let deep = Params::builder()
+        .plaintext_bits(40)
+        .plaintext_moduli(1)
+        .insecure_degree(16);
+    let wide = deep.headroom_bits(30);
+    assert_eq!(wide.clone().depth(49).build().unwrap().ring().q_len(), 100);
+    match wide.depth(50).build() {
+        Err(Error::Parameter { expected, .. }) => assert!(expected.contains("100 primes")),
         other => panic!("{other:?}"),
     }
     for bad in [

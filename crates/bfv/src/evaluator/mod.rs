@@ -209,17 +209,18 @@ impl Evaluator {
                 left: ct.level,
             });
         }
-        let mut out = ct.clone();
+        let mut out: Option<Ciphertext> = None;
         for from in (level + 1..=ct.level).rev() {
-            let bounds = self.switched_bounds(operation, from, out.noise, out.magnitude)?;
-            let parts = out
+            let ct = out.as_ref().unwrap_or(ct);
+            let bounds = self.switched_bounds(operation, from, ct.noise, ct.magnitude)?;
+            let parts = ct
                 .parts
                 .iter()
                 .map(|part| Ok(pairs::rescale(part.halves())?.into()))
                 .collect::<Result<_>>()?;
-            out = self.assemble(bounds, parts);
+            out = Some(self.assemble(bounds, parts));
         }
-        Ok(out)
+        Ok(out.unwrap_or_else(|| ct.clone()))
     }
 
     /// All at the smallest depth among them; `None` where nothing was to be done. What is listed more than once is lowered once.
