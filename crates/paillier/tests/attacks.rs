@@ -1,5 +1,6 @@
 //! Attacks of the security page: each succeeds against the unsafe way and fails against the default one.
 
+use cipherblas_paillier::keys::{Fault, Place};
 use cipherblas_paillier::{Blinding, Ciphertext, Error, Params, PublicKey, SecretKey};
 use cipherblas_scheme::{Add, Decrypt, Encrypt, ErrorBound, MulPlain, Wire};
 use num_bigint::BigUint;
@@ -52,13 +53,22 @@ fn big_prime(seed: u64, bits: u32) -> BigUint {
     // A prime of a generated key: half of a modulus.
     let params = Params::builder().insecure_bits(2 * bits).build().unwrap();
     let key = SecretKey::generate(&params, &mut rng(seed)).unwrap();
-    let words = key.key().primes().0;
+    let [p, _] = primes(&key);
+    p
+}
+
+fn from_words(words: &[u64]) -> BigUint {
     BigUint::new(
         words
             .iter()
             .flat_map(|w| [*w as u32, (w >> 32) as u32])
             .collect(),
     )
+}
+
+fn primes(key: &SecretKey) -> [BigUint; 2] {
+    let (p, q) = key.key().primes();
+    [from_words(&p), from_words(&q)]
 }
 
 fn is_prime(n: &BigUint) -> bool {
@@ -197,13 +207,7 @@ fn a_bad_ciphertext_destroys_a_toy_sum_and_is_refused() {
         ));
     }
     // Factors of n: whoever knows one needs no attack, and it is not taken either.
-    let words = key.key().primes().0;
-    let p = BigUint::new(
-        words
-            .iter()
-            .flat_map(|w| [*w as u32, (w >> 32) as u32])
-            .collect(),
-    );
+    let [p, _] = primes(&key);
     for bad in [p.clone(), &p * &p * 2u8, &n2 - &p] {
         assert!(matches!(
             server.key().element_from_biguint(&bad),
@@ -331,21 +335,12 @@ fn decryption_fails_in_one_way() {
     assert!(shown.iter().all(|s| *s == shown[0]));
 }
 
-/// A fault in one half makes the toy's answer right modulo one prime only: its greatest common divisor with the right one is
+/// A fault in one half makes the answer right modulo one prime only: the greatest common divisor with the right one and n is
 /// that prime.
 #[test]
-fn a_faulty_half_gives_a_factor_of_a_toy() {
+fn a_faulty_half_gives_a_factor_of_a_toy_and_is_never_released() {
     let key = SecretKey::generate(&params(), &mut rng(10)).unwrap();
-    let [p, q] = {
-        let (p, q) = key.key().primes();
-        [p, q].map(|w| {
-            BigUint::new(
-                w.iter()
-                    .flat_map(|w| [*w as u32, (w >> 32) as u32])
-                    .collect(),
-            )
-        })
-    };
+    let [p, q] = primes(&key);
     let n = &p * &q;
     let m = number("123456789123456789");
     let c = toy::encrypt(&n, &m, &number("271828182845904523536"));
@@ -357,4 +352,28 @@ fn a_faulty_half_gives_a_factor_of_a_toy() {
         q,
         "the toy must give a factor away"
     );
+
+    // The same fault in this library, with its check switched off and on.
+    let element = key.public_key().key().element_from_biguint(&c).unwrap();
+    for (first_half, place) in [
+        (true, Place::Plain),
+        (false, Place::Plain),
+        (true, Place::Logarithm),
+        (false, Place::Input),
+        (true, Place::Power { step: 60, limb: 1 }),
+    ] {
+        let fault = Fault {
+            first_half,
+            place,
+            mask: 1,
+        };
+        let decrypt = |check| {
+            key.key()
+                .insecure_decrypt_with_fault(&element, fault, check)
+        };
+        let unchecked = from_words(&decrypt(false).unwrap());
+        let other = if first_half { &q } else { &p };
+        assert_eq!((unchecked + &n - &m).gcd(&n), *other, "{fault:?}");
+        assert_eq!(decrypt(true).unwrap_err(), Error::Decryption, "{fault:?}");
+    }
 }
