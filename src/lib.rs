@@ -26,7 +26,8 @@
 //!
 //! # Examples
 //! `encrypted_training` is the main one: logistic regression trained on encrypted data, beside its twin in clear.
-//! `quickstart` is the README's, `ridge_closed_form` solves least squares from encrypted normal equations, `federated_ridge` and
+//! `quickstart` is the README's, `ridge_closed_form` solves least squares from encrypted normal equations,
+//! `exact_ridge` does so over exact integers, `federated_ridge` and
 //! `federated_logistic` train over several owners' rows from encrypted sums.
 
 pub use cipherblas_bfv as bfv;
