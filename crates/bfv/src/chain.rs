@@ -3,7 +3,7 @@
 use crate::noise::Noise;
 use cipherblas_math::primes::is_prime;
 use cipherblas_rlwe::RingSpec;
-use cipherblas_rlwe::chain::{ChainShape, PrimeSource};
+use cipherblas_rlwe::chain::{ChainShape, PRIME_BITS, PrimeSource};
 use cipherblas_rlwe::ring::DIGIT_MARGIN_BITS;
 use cipherblas_scheme::Result;
 
@@ -100,6 +100,15 @@ impl Choice {
         let transforms = self.shape.cost() + 17.0 * primes + 0.8 * primes * primes;
         let n = self.shape.degree as f64;
         self.moduli.len() as f64 * transforms * n * n.log2()
+    }
+
+    /// Primes of the largest conversion of base: all of a ciphertext's, or what a product divides by.
+    pub(crate) fn conversion_primes(&self) -> usize {
+        let shape = &self.shape;
+        let log_q = shape.base_bits + shape.depth as f64 * shape.level_bits;
+        let auxiliary = (log_q / PRIME_BITS).ceil() as usize + 1;
+        let divided = auxiliary + shape.special_primes() + shape.level_primes();
+        divided.max(shape.q_primes())
     }
 
     /// The ring; `None` if its special primes, each below 2^50, cannot hold its digits.

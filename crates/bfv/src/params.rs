@@ -242,8 +242,9 @@ impl ParamsBuilder {
         };
         let mut choices: Vec<Choice> = Vec::new();
         for &n in degrees.iter().filter(|&&n| n / 2 >= self.slots) {
-            let fits =
-                |c: &Choice| c.shape.log2_qp() <= limit_of(n) && c.shape.q_primes() <= MAX_SOURCES;
+            let fits = |c: &Choice| {
+                c.shape.log2_qp() <= limit_of(n) && c.conversion_primes() <= MAX_SOURCES
+            };
             choices.extend(self.choices(n).into_iter().filter(fits));
         }
         choices.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
@@ -285,7 +286,7 @@ impl ParamsBuilder {
                 self.depth, self.plaintext_bits, self.headroom_bits, self.slots
             ),
             format!(
-                "at most {:.0} bits at degree {largest}, by the security table, in at most {MAX_SOURCES} primes of a ciphertext",
+                "at most {:.0} bits at degree {largest}, by the security table, in conversions of at most {MAX_SOURCES} primes",
                 limit_of(largest)
             ),
             "ask for less depth, smaller integers, less headroom or security, or for a larger degree",

@@ -97,9 +97,12 @@ fn jobs_that_do_not_exist_are_refused_with_the_reason() {
         .insecure_degree(16);
     let wide = deep.headroom_bits(30);
     assert_eq!(wide.clone().depth(49).build().unwrap().ring().q_len(), 100);
-    match wide.depth(50).build() {
-        Err(Error::Parameter { expected, .. }) => assert!(expected.contains("100 primes")),
-        other => panic!("{other:?}"),
+    let wider = wide.clone().plaintext_bits(49).headroom_bits(40);
+    for wider in [wide.depth(50), wider.depth(48)] {
+        match wider.build() {
+            Err(Error::Parameter { expected, .. }) => assert!(expected.contains("100 primes")),
+            other => panic!("{other:?}"),
+        }
     }
     for bad in [
         Params::builder().depth(61),
