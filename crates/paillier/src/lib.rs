@@ -29,6 +29,8 @@ pub mod params;
 mod prime;
 mod wire;
 
+#[doc(hidden)]
+pub use arith::testing;
 pub use cipherblas_scheme::{Error, Result};
 pub use ciphertext::Ciphertext;
 pub use encrypt::{PublicKey, SecretKey};

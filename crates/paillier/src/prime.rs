@@ -41,7 +41,7 @@ impl Small {
         // The quotient is at most 1 too small.
         let below = limbs::less(&[rest], &[self.prime]);
         (
-            quotient + (1 ^ below),
+            quotient.wrapping_add(1 ^ below),
             rest.wrapping_sub(self.prime & limbs::mask(1 ^ below)),
         )
     }
@@ -249,7 +249,9 @@ fn set_bit(value: &mut [u64], position: usize) {
 fn times_cofactor(p: &mut [u64], q: &[u64], cofactor: u64) -> u64 {
     let mut carry = 1u64;
     for (p, &q) in p.iter_mut().zip(q) {
-        let wide = u128::from(q) * u128::from(2 * cofactor) + u128::from(carry);
+        let wide = u128::from(q)
+            .wrapping_mul(u128::from(cofactor << 1))
+            .wrapping_add(u128::from(carry));
         *p = wide as u64;
         carry = (wide >> 64) as u64;
     }
@@ -326,7 +328,7 @@ fn divide_by_word(value: &[u64], divisor: u64) -> (Secret, u64) {
     for position in (0..64 * value.len()).rev() {
         rest = rest << 1 | (value[position / 64] >> (position % 64) & 1);
         let enough = 1 ^ limbs::less(&[rest], &[divisor]);
-        rest -= divisor & limbs::mask(enough);
+        rest = rest.wrapping_sub(divisor & limbs::mask(enough));
         quotient[position / 64] |= enough << (position % 64);
     }
     (quotient, rest)

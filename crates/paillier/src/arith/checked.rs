@@ -24,18 +24,18 @@ const EXTRA: usize = 8;
 pub(crate) fn fold(limbs: &[u64]) -> u64 {
     let sum = limbs
         .iter()
-        .fold(0u128, |sum, &limb| sum + u128::from(limb));
+        .fold(0u128, |sum, &limb| sum.wrapping_add(u128::from(limb)));
     end_around(sum as u64, (sum >> 64) as u64)
 }
 #[inline(always)]
 fn end_around(a: u64, b: u64) -> u64 {
     let (sum, carry) = a.overflowing_add(b);
     // With a carry, the sum is at most 2^64 - 2.
-    sum + u64::from(carry)
+    sum.wrapping_add(u64::from(carry))
 }
 #[inline(always)]
 fn times(a: u64, b: u64) -> u64 {
-    let wide = u128::from(a) * u128::from(b);
+    let wide = u128::from(a).wrapping_mul(u128::from(b));
     end_around(wide as u64, (wide >> 64) as u64)
 }
 /// 1 if both stand for the same residue: 0 and `2^64 - 1` do.

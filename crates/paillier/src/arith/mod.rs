@@ -11,6 +11,7 @@
 //! | `checked` | products modulo `n^2` that notice faults |
 //! | `exp` | powers |
 //! | `comb` | powers of one base from tables |
+//! | `testing` | for the tests of constant time |
 //! | `table` | reads that touch every entry |
 //!
 //! Everything is constant time in its operands, but for functions that say `public`.
@@ -26,6 +27,7 @@ pub(crate) mod modulus;
 mod portable;
 pub(crate) mod square;
 mod table;
+pub mod testing;
 
 pub(crate) use comb::Comb;
 pub(crate) use exp::pow;

@@ -93,6 +93,15 @@ impl Modulus {
     pub(super) fn n0(&self) -> u64 {
         self.n0
     }
+    /// Memory that holds the modulus or what follows from it.
+    pub(super) fn secrets(&self) -> Vec<&[u64]> {
+        vec![
+            &self.n,
+            std::slice::from_ref(&self.n0),
+            &self.one,
+            &self.square,
+        ]
+    }
     pub(crate) fn scratch(&self) -> Scratch {
         Scratch::new(self.len())
     }

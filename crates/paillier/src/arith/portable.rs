@@ -1,9 +1,13 @@
-//! The reference: 64-bit limbs through `u128`, no branch or index that depends on a value.
+//! The reference: 64-bit limbs through `u128`, no branch or index that depends on a value. Additions wrap where they cannot
+//! overflow, so that builds that check for it have no branch either.
 
 /// `a * b + c + d`, which always fits.
 #[inline(always)]
 fn mac(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
-    let wide = u128::from(a) * u128::from(b) + u128::from(c) + u128::from(d);
+    let wide = u128::from(a)
+        .wrapping_mul(u128::from(b))
+        .wrapping_add(u128::from(c))
+        .wrapping_add(u128::from(d));
     (wide as u64, (wide >> 64) as u64)
 }
 
@@ -26,7 +30,7 @@ pub(crate) fn mul_add(out: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
         let (sum, c1) = out[i + l].overflowing_add(carry);
         let (sum, c2) = sum.overflowing_add(top);
         out[i + l] = sum;
-        top = u64::from(c1) + u64::from(c2);
+        top = u64::from(c1).wrapping_add(u64::from(c2));
     }
     top
 }
@@ -46,8 +50,12 @@ pub(crate) fn double_and_add_squares(out: &mut [u64], a: &[u64]) {
     let (mut shifted, mut carry) = (0, 0);
     for (pair, &a) in out.chunks_exact_mut(2).zip(a) {
         let (low, high) = mac(a, a, 0, 0);
-        let sum = u128::from(pair[0] << 1 | shifted) + u128::from(low) + u128::from(carry);
-        let high = u128::from(pair[1] << 1 | pair[0] >> 63) + u128::from(high) + (sum >> 64);
+        let sum = u128::from(pair[0] << 1 | shifted)
+            .wrapping_add(u128::from(low))
+            .wrapping_add(u128::from(carry));
+        let high = u128::from(pair[1] << 1 | pair[0] >> 63)
+            .wrapping_add(u128::from(high))
+            .wrapping_add(sum >> 64);
         shifted = pair[1] >> 63;
         carry = (high >> 64) as u64;
         pair[0] = sum as u64;
@@ -67,7 +75,7 @@ pub(crate) fn reduce(t: &mut [u64], n: &[u64], n0: u64, quotient: &mut [u64]) ->
         let (sum, c1) = t[i + l].overflowing_add(carry);
         let (sum, c2) = sum.overflowing_add(top);
         t[i + l] = sum;
-        top = u64::from(c1) + u64::from(c2);
+        top = u64::from(c1).wrapping_add(u64::from(c2));
     }
     top
 }

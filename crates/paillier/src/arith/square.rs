@@ -61,6 +61,12 @@ impl SquareRing {
     pub(crate) fn len(&self) -> usize {
         2 * self.base.len()
     }
+    /// Memory that holds the modulus or what follows from it.
+    pub(crate) fn secrets(&self) -> Vec<&[u64]> {
+        let mut secrets = self.base.secrets();
+        secrets.extend([&self.one[..], &self.enter]);
+        secrets
+    }
     pub(crate) fn scratch(&self) -> Scratch {
         self.base.scratch()
     }
@@ -161,7 +167,7 @@ impl SquareRing {
         limbs::replace(y, spare, limbs::mask(1 ^ still_below));
         Taken {
             carry,
-            upper: 2 - below - still_below,
+            upper: (1 ^ below).wrapping_add(1 ^ still_below),
         }
     }
 

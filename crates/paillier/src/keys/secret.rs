@@ -331,6 +331,26 @@ impl SecretKey {
         }
     }
 
+    /// Memory that holds the key, for the tests of constant time.
+    #[doc(hidden)]
+    pub fn secret_memory(&self) -> Vec<&[u64]> {
+        let mut secrets = vec![
+            &self.q_inverse[..],
+            &self.q_squared,
+            &self.q_squared_inverse,
+        ];
+        for half in [&self.p, &self.q] {
+            secrets.extend([&half.order[..], &half.plain, &half.logarithm]);
+            secrets.extend(half.ring.secrets());
+        }
+        secrets
+    }
+    /// Decrypts, and says whether every check held instead of acting on it, for the tests of constant time.
+    #[doc(hidden)]
+    pub fn decrypt_without_branch(&self, element: &Element) -> (Zeroizing<Vec<u64>>, u64) {
+        self.decrypt_with(element, None)
+    }
+
     /// The plaintext, and 1 if every check held.
     fn decrypt_with(&self, element: &Element, fault: Option<Fault>) -> (Zeroizing<Vec<u64>>, u64) {
         let ring = self.public.ring();
