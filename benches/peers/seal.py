@@ -1,7 +1,7 @@
 """SEAL (through ``tenseal.sealapi``) and TenSEAL's own vectors, timed on request.
 
-As a server (no argument) it answers one JSON object per line, so that the caller can interleave its own
-measurements with these:
+As a server it first says its version, {"versions": {"tenseal": "..."}}, then answers one JSON object per line, so that
+the caller can interleave its own measurements with these:
 
     {"op": "ckks/rotate", "degree": 16384, "threads": 1, "seconds": 0.2}  ->  {"ms": [28.9, ...], "note": "..."}
 
@@ -22,6 +22,9 @@ import tenseal.sealapi as seal
 
 CKKS_DEGREES = (2**13, 2**14, 2**15)
 NTT_DEGREES = (2**13, 2**14, 2**15, 2**16)
+BFV_DEGREES = (2**13, 2**14)
+BFV_PLAIN_BITS = 20
+COMBINE = 16  # ciphertexts in and out of a combination
 NTT_PRIME_BITS = 50
 TENSEAL_SCALE = 2.0**40
 
@@ -111,6 +114,107 @@ class CkksSetup:
         self.worst = worst
 
 
+class BfvSetup:
+    """SEAL BFV at the HE Standard's modulus for the degree (218, 438 bits), batching modulo a prime of 20 bits."""
+
+    def __init__(self, degree):
+        params = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
+        params.set_poly_modulus_degree(degree)
+        modulus = seal.CoeffModulus.BFVDefault(degree, seal.SEC_LEVEL_TYPE.TC128)
+        params.set_coeff_modulus(modulus)
+        plain_modulus = seal.PlainModulus.Batching(degree, BFV_PLAIN_BITS)
+        params.set_plain_modulus(plain_modulus)
+        self.bits, self.t = sum(q.bit_count() for q in modulus), plain_modulus.value()
+        self.context = seal.SEALContext(params, True, seal.SEC_LEVEL_TYPE.TC128)
+        if not self.context.parameters_set():
+            raise RuntimeError(self.context.parameters_error_message())
+        keygen = seal.KeyGenerator(self.context)
+        secret = keygen.secret_key()
+        public, self.relin, self.galois = seal.PublicKey(), seal.RelinKeys(), seal.GaloisKeys()
+        keygen.create_public_key(public)
+        keygen.create_relin_keys(self.relin)
+        keygen.create_galois_keys([3], self.galois)  # the binding takes Galois elements: 3 turns by one slot
+        self.encoder = seal.BatchEncoder(self.context)
+        self.encryptor = seal.Encryptor(self.context, public)
+        self.decryptor = seal.Decryptor(self.context, secret)
+        self.evaluator = seal.Evaluator(self.context)
+        source = random.Random(1)
+        self.half = degree // 2
+        self.values = [source.randrange(-500, 500) for _ in range(degree)]
+        self.scratch, self.out = seal.Plaintext(), seal.Ciphertext()
+        self.cts = []
+        for _ in range(COMBINE):
+            ct = seal.Ciphertext()
+            self.encode()
+            self.encryptor.encrypt(self.scratch, ct)
+            self.cts.append(ct)
+        self.a, self.b = self.cts[:2]
+        self.scalars = [[source.randrange(-500, 500) for _ in range(COMBINE)] for _ in range(COMBINE)]
+        # A constant polynomial: SEAL multiplies by it without a transform.
+        self.constants = [[seal.Plaintext(f"{w % self.t:x}") for w in row] for row in self.scalars]
+
+    @property
+    def note(self):
+        return f"log QP {self.bits}, {self.levels} products in a row as measured, t {self.t}"
+
+    def multiply(self):
+        self.evaluator.multiply(self.a, self.b, self.out)
+
+    def mul_relin(self):
+        self.evaluator.multiply(self.a, self.b, self.out)
+        self.evaluator.relinearize_inplace(self.out, self.relin)
+
+    def rotate(self):
+        self.evaluator.rotate_rows(self.a, 1, self.galois, self.out)
+
+    def encode(self):
+        self.encoder.encode(self.values, self.scratch)
+
+    def encode_encrypt(self):
+        self.encode()
+        self.encryptor.encrypt(self.scratch, self.out)
+
+    def decrypt_decode(self):
+        self.decryptor.decrypt(self.a, self.scratch)
+        return self.encoder.decode_int64(self.scratch)
+
+    def combine(self):
+        """Weighted sums of all ciphertexts; in `out` the last one is left."""
+        product = seal.Ciphertext()
+        for row in self.constants:
+            self.evaluator.multiply_plain(self.cts[0], row[0], self.out)
+            for ct, constant in zip(self.cts[1:], row[1:]):
+                self.evaluator.multiply_plain(ct, constant, product)
+                self.evaluator.add_inplace(self.out, product)
+
+    def expect(self, what, expected):
+        self.decryptor.decrypt(self.out, self.scratch)
+        got = self.encoder.decode_int64(self.scratch)
+        if any((g - e) % self.t for g, e in zip(got, expected)) or len(got) != len(expected):
+            raise RuntimeError(f"SEAL's {what} is wrong")
+
+    def check(self):
+        self.mul_relin()
+        self.expect("product", [v * v for v in self.values])
+        self.rotate()
+        first, second = self.values[: self.half], self.values[self.half :]
+        self.expect("rotation", first[1:] + first[:1] + second[1:] + second[:1])
+        self.combine()
+        self.expect("combination", [v * sum(self.scalars[-1]) for v in self.values])
+        self.levels = self.products()
+
+    def products(self):
+        """How many squarings one after another still decrypt. SEAL has no bound; this is what the noise is, once."""
+        current, done = self.a, 0
+        while True:
+            product = seal.Ciphertext()
+            self.evaluator.multiply(current, current, product)
+            self.evaluator.relinearize_inplace(product, self.relin)
+            if self.decryptor.invariant_noise_budget(product) == 0:
+                return done
+            current, done = product, done + 1
+
+
 class NttSetup:
     """A BFV ciphertext that is taken to the NTT domain and back: 2 polynomials over a few 50-bit primes."""
 
@@ -134,6 +238,13 @@ class NttSetup:
 @functools.cache
 def ckks(degree):
     setup = CkksSetup(degree)
+    setup.check()
+    return setup
+
+
+@functools.cache
+def bfv(degree):
+    setup = BfvSetup(degree)
     setup.check()
     return setup
 
@@ -211,8 +322,12 @@ def measure(op, degree=0, threads=1, seconds=0.2):
     if op in ("ntt", "ntt_inverse"):
         samples = sample_ntt(degree, op == "ntt_inverse", seconds)
         return samples, f"{NTT_PRIME_BITS}-bit primes, per limb"
-    if op.startswith("ckks/") and op != "ckks/dot":
-        setup, name = ckks(degree), op.removeprefix("ckks/")
+    if op == "bfv/combine":
+        setup = bfv(degree)
+        return sample(setup.combine, seconds), f"{COMBINE} x {COMBINE} scalars, {setup.note}"
+    if op.startswith(("bfv/", "ckks/")) and op != "ckks/dot":
+        scheme, name = op.split("/")
+        setup = {"bfv": bfv, "ckks": ckks}[scheme](degree)
         note = f"{name.replace('_', ' and ')}, {setup.note}" if name in ("encode_encrypt", "decrypt_decode") else setup.note
         return sample(getattr(setup, name), seconds), note
     if op == "ckks/dot":
@@ -232,13 +347,16 @@ def operations():
     for name in ("mul_relin_rescale", "multiply", "rotate", "encode", "decode", "encrypt", "encode_encrypt", "decrypt", "decrypt_decode"):
         for degree in CKKS_DEGREES:
             yield f"ckks/{name}", degree
+    for name in ("mul_relin", "multiply", "rotate", "encode_encrypt", "decrypt_decode", "combine"):
+        for degree in BFV_DEGREES:
+            yield f"bfv/{name}", degree
     yield "ckks/dot", 2**13
     yield "linalg/vec64_plain_64x64", 2**13
     yield "linalg/vec256_plain_256x128", 2**13
 
 
 def serve():
-    print(json.dumps({"tenseal": ts.__version__}), flush=True)
+    print(json.dumps({"versions": {"tenseal": ts.__version__}}), flush=True)
     for line in sys.stdin:
         try:
             samples, note = measure(**json.loads(line))
@@ -250,6 +368,7 @@ def serve():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("threads", nargs="?", help="not used: requests say how many threads TenSEAL gets, SEAL has none")
     parser.add_argument("--table", action="store_true", help="time everything and print one JSON list")
     parser.add_argument("--seconds", type=float, default=1.0, help="time spent on each operation (with --table)")
     arguments = parser.parse_args()

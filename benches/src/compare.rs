@@ -50,6 +50,8 @@ pub struct Row {
     pub peer_ms: Option<f64>,
     /// The time to reach, where there is one.
     pub goal_ms: Option<f64>,
+    /// How many times faster than this peer ours is to be, where that is the goal.
+    pub goal_ratio: Option<f64>,
     /// What a reader must know; why a time is missing.
     pub note: String,
 }
@@ -64,10 +66,29 @@ impl Row {
     /// `met`, or by how much it is missed; empty without goal or measurement.
     #[must_use]
     pub fn verdict(&self) -> String {
+        if let (Some(ratio), Some(goal)) = (self.ratio(), self.goal_ratio) {
+            return if ratio >= goal {
+                format!("{goal} times {}", Self::MET)
+            } else {
+                format!("{goal} times missed: {} times", significant(ratio, 2))
+            };
+        }
         match (self.ours_ms, self.goal_ms) {
-            (Some(ours), Some(goal)) if ours <= goal => "met".into(),
+            (Some(ours), Some(goal)) if ours <= goal => Self::MET.into(),
             (Some(ours), Some(goal)) => format!("missed by {:.0} %", (ours / goal - 1.0) * 100.0),
             _ => String::new(),
+        }
+    }
+
+    /// How a verdict ends where the goal is met.
+    const MET: &str = "met";
+
+    /// Whether the goal is met; `None` without goal or measurement.
+    #[must_use]
+    pub fn met(&self) -> Option<bool> {
+        match self.verdict().as_str() {
+            "" => None,
+            verdict => Some(verdict.ends_with(Self::MET)),
         }
     }
 
@@ -76,7 +97,8 @@ impl Row {
     pub fn to_json(&self) -> Value {
         json!({
             "name": self.name, "threads": self.threads, "ours_ms": self.ours_ms, "peer": self.peer,
-            "peer_ms": self.peer_ms, "ratio": self.ratio(), "goal_ms": self.goal_ms, "note": self.full_note(),
+            "peer_ms": self.peer_ms, "ratio": self.ratio(), "goal_ms": self.goal_ms,
+            "goal_ratio": self.goal_ratio, "note": self.full_note(),
         })
     }
 
@@ -117,8 +139,11 @@ impl std::fmt::Display for Row {
             self.peer,
             number(self.peer_ms),
             ratio,
-            self.goal_ms
-                .map_or_else(|| "-".into(), |goal| goal.to_string()),
+            match (self.goal_ms, self.goal_ratio) {
+                (Some(goal), _) => goal.to_string(),
+                (None, Some(goal)) => format!("{goal} times"),
+                (None, None) => "-".into(),
+            },
             self.full_note(),
         )
     }
@@ -188,6 +213,7 @@ impl Comparison {
             name: self.name.clone(),
             threads: self.threads,
             ours_ms,
+            goal_ratio: goals::goal_ratio(&self.name, self.threads, &peer),
             peer,
             peer_ms,
             goal_ms: goals::goal_ms(&self.name, self.threads),
@@ -304,12 +330,24 @@ mod tests {
             peer: String::new(),
             peer_ms: None,
             goal_ms,
+            goal_ratio: None,
             note: String::new(),
         };
         assert_eq!(row(Some(1.5), Some(1.0)).verdict(), "missed by 50 %");
         assert_eq!(row(Some(1.0), Some(1.0)).verdict(), "met");
         assert_eq!(row(Some(1.0), None).verdict(), "");
         assert_eq!(row(None, Some(1.0)).verdict(), "");
+        let ratio = |peer_ms| Row {
+            peer_ms,
+            goal_ratio: Some(8.0),
+            ..row(Some(1.0), None)
+        };
+        assert_eq!(ratio(Some(9.0)).verdict(), "8 times met");
+        assert_eq!(ratio(Some(6.5)).verdict(), "8 times missed: 6.5 times");
+        assert_eq!(
+            [Some(9.0), Some(6.5), None].map(|peer_ms| ratio(peer_ms).met()),
+            [Some(true), Some(false), None]
+        );
     }
 
     #[test]

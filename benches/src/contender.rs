@@ -87,6 +87,12 @@ impl Local {
         }
     }
 
+    /// The work has been done once already: no warm-up, and a call for each look at the clock.
+    #[must_use]
+    pub fn warm(self) -> Self {
+        Self { batch: 1, ..self }
+    }
+
     /// Says what a reader must know.
     #[must_use]
     pub fn with_note(mut self, note: impl AsRef<str>) -> Self {
@@ -180,6 +186,18 @@ mod tests {
             times[0] >= 1.0 && contender.note().contains("4 at a time"),
             "{times:?}"
         );
+    }
+
+    #[test]
+    fn warm_work_is_done_once_for_a_sample() {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let work = || {
+            CALLS.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let mut contender = Local::new("warm", &pool(1).unwrap(), work).warm();
+        assert_eq!(contender.sample(0.0).unwrap().len(), 1);
+        assert_eq!(CALLS.load(Ordering::Relaxed), 1);
     }
 
     #[test]

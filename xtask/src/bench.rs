@@ -2,10 +2,40 @@
 
 use crate::workspace::{Workspace, cargo, root};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-/// The release of TenSEAL whose SEAL is compared with.
-const TENSEAL: &str = "tenseal==0.3.18";
+/// A library for Python that is compared with.
+struct Peer {
+    name: &'static str,
+    module: &'static str,
+    requirements: &'static [&'static str],
+}
+
+/// Each can be missing: its rows then say why.
+const PEERS: [Peer; 4] = [
+    Peer {
+        name: "tenseal",
+        module: "tenseal.sealapi",
+        requirements: &["tenseal==0.3.18"],
+    },
+    Peer {
+        name: "phe",
+        module: "phe",
+        requirements: &["phe==1.5.0", "gmpy2==2.3.2"],
+    },
+    // Wheels up to Python 3.11.
+    Peer {
+        name: "sf-heu",
+        module: "heu.phe",
+        requirements: &["sf-heu==0.5.2b0"],
+    },
+    // Wheels from Python 3.10.
+    Peer {
+        name: "pypaillier",
+        module: "paillier",
+        requirements: &["pypaillier==0.8.0"],
+    },
+];
 
 /// What to run.
 #[derive(Debug, PartialEq)]
@@ -78,9 +108,17 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         summary.args(["--filter", filter]);
     }
     match python(&folder.join("venv")) {
-        Ok(python) => summary.arg("--python").arg(python),
+        Ok(python) => {
+            for peer in &PEERS {
+                if let Err(reason) = install(&python, peer) {
+                    println!("{} cannot be compared with: {reason}", peer.name);
+                    summary.args(["--absent", &format!("{}={reason}", peer.name)]);
+                }
+            }
+            summary.arg("--python").arg(python)
+        }
         Err(reason) => {
-            println!("SEAL cannot be compared with: {reason}");
+            println!("libraries for Python cannot be compared with: {reason}");
             summary.args(["--no-python", &reason])
         }
     };
@@ -125,38 +163,43 @@ fn criterion(workspace: &Workspace) -> Result<bool, String> {
     Ok(complete)
 }
 
-/// The interpreter of the virtual environment, made and filled where it is missing.
+/// The interpreter of the virtual environment, made where it is missing.
 fn python(venv: &Path) -> Result<PathBuf, String> {
     let python = venv.join("bin/python");
-    if imports_tenseal(&python) {
-        return Ok(python);
+    if quiet(Command::new(&python).args(["-c", ""])).is_err() {
+        quiet(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
     }
-    println!("installing {TENSEAL} into a virtual environment");
-    quiet(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
-    quiet(Command::new(&python).args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        TENSEAL,
-    ]))?;
-    if imports_tenseal(&python) {
-        Ok(python)
-    } else {
-        Err("tenseal is installed but cannot be imported".into())
-    }
+    Ok(python)
 }
 
-fn imports_tenseal(python: &Path) -> bool {
-    let program =
-        format!("import tenseal.sealapi; assert 'tenseal==' + tenseal.__version__ == {TENSEAL:?}");
-    let status = Command::new(python)
-        .args(["-c", &program])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    status.is_ok_and(|status| status.success())
+/// Installs a peer where it is missing or has another version. Only wheels: the machine may have no compilers.
+fn install(python: &Path, peer: &Peer) -> Result<(), String> {
+    if imports(python, peer).is_ok() {
+        return Ok(());
+    }
+    println!("installing {}", peer.requirements.join(" "));
+    let pip = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:"];
+    quiet(
+        Command::new(python)
+            .args(pip)
+            .arg("--disable-pip-version-check")
+            .args(peer.requirements),
+    )?;
+    imports(python, peer)
+}
+
+/// Whether the wanted versions are there and can be imported.
+fn imports(python: &Path, peer: &Peer) -> Result<(), String> {
+    let mut program = format!(
+        "from importlib.metadata import version; import {}",
+        peer.module
+    );
+    for requirement in peer.requirements {
+        if let Some((name, version)) = requirement.split_once("==") {
+            program += &format!("; assert version({name:?}) == {version:?}, {requirement:?}");
+        }
+    }
+    quiet(Command::new(python).args(["-c", &program]))
 }
 
 /// Runs a command; its last line of complaint is the error.
@@ -212,6 +255,17 @@ mod tests {
         ] {
             assert!(Options::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_peer_that_is_not_there_says_why() {
+        let peer = Peer {
+            name: "nothing",
+            module: "no_such_module",
+            requirements: &["no-such-module==1.0"],
+        };
+        let error = imports(Path::new("python3"), &peer).unwrap_err();
+        assert!(error.contains("python3"), "{error}");
     }
 
     #[test]

@@ -4,9 +4,11 @@ use cipherblas_bench::compare::{Comparison, Row, heading};
 use cipherblas_bench::contender::pool;
 use cipherblas_bench::peers::bfv::{self, Bfv};
 use cipherblas_bench::peers::ntt::{self, Direction, Job};
-use cipherblas_bench::peers::seal::{self, Link, Server};
+use cipherblas_bench::peers::python::{Link, Server};
+use cipherblas_bench::peers::seal;
 use cipherblas_bench::{ours, peers};
 use rayon::ThreadPool;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -16,6 +18,7 @@ struct Options {
     seconds: f64,
     filter: String,
     python: Result<PathBuf, String>,
+    absent: BTreeMap<String, String>,
 }
 
 impl Options {
@@ -25,6 +28,7 @@ impl Options {
             seconds: 1.0,
             filter: String::new(),
             python: Err("no interpreter given (--python)".into()),
+            absent: BTreeMap::new(),
         };
         while let Some(argument) = arguments.next() {
             let value = arguments
@@ -40,10 +44,26 @@ impl Options {
                 "--filter" => options.filter = value,
                 "--python" => options.python = Ok(value.into()),
                 "--no-python" => options.python = Err(value),
+                // A library for Python that could not be installed, and why.
+                "--absent" => {
+                    let (library, reason) = value
+                        .split_once('=')
+                        .ok_or_else(|| format!("--absent {value}: expected LIBRARY=REASON"))?;
+                    options.absent.insert(library.into(), reason.into());
+                }
                 _ => return Err(format!("unknown option {argument}")),
             }
         }
         Ok(options)
+    }
+
+    /// A process of the given script.
+    fn server(&self, script: &str, threads: usize) -> Link {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("peers")
+            .join(script);
+        let server = Server::start(self.python.as_ref()?, &script, threads)?;
+        Ok(Arc::new(Mutex::new(server.without(&self.absent))))
     }
 }
 
@@ -141,11 +161,95 @@ impl Summary {
                 if !logs.contains(&log) || !self.wanted(&name) {
                     continue;
                 }
-                let (setup, bfv) =
-                    keys.get_or_insert_with(|| (ours::ckks::Setup::new(degree), Bfv::new(degree)));
+                let (setup, bfv) = keys.get_or_insert_with(|| {
+                    (ours::ckks::Setup::new(degree), Bfv::new(degree, 65537))
+                });
                 let mut peers = vec![seal::seal(&self.link, seal_operation, degree, threads)];
                 peers.extend(bfv_operation.map(|operation| bfv::contender(bfv, operation, pool)));
                 let ours = ours::ckks::contender(setup, mine, pool);
+                self.run(Comparison {
+                    name,
+                    threads,
+                    ours,
+                    peers,
+                });
+            }
+        }
+    }
+
+    fn exact(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
+        use ours::bfv::Operation as Ours;
+        use peers::bfv::Operation as Theirs;
+        let operations = [
+            (
+                "mul_relin",
+                Ours::MulRelin,
+                "bfv/mul_relin",
+                Some(Theirs::Multiply),
+            ),
+            ("rotate", Ours::Rotate, "bfv/rotate", Some(Theirs::Rotate)),
+            (
+                "encrypt",
+                Ours::Encrypt,
+                "bfv/encode_encrypt",
+                Some(Theirs::Encrypt),
+            ),
+            (
+                "decrypt",
+                Ours::Decrypt,
+                "bfv/decrypt_decode",
+                Some(Theirs::Decrypt),
+            ),
+            ("combine", Ours::Combine, "bfv/combine", None),
+        ];
+        for log in 13..=14 {
+            let degree = 1 << log;
+            let mut keys = None;
+            for (operation, mine, seal_operation, theirs) in operations {
+                let name = format!("bfv/{operation}/2^{log}");
+                if !self.wanted(&name) {
+                    continue;
+                }
+                let (setup, bfv) = keys.get_or_insert_with(|| {
+                    (
+                        ours::bfv::Setup::new(degree),
+                        Bfv::new(degree, bfv::TWENTY_BITS),
+                    )
+                });
+                let mut peers = vec![seal::seal(&self.link, seal_operation, degree, threads)];
+                peers.extend(theirs.map(|operation| bfv::contender(bfv, operation, pool)));
+                let ours = ours::bfv::contender(setup, mine, pool);
+                self.run(Comparison {
+                    name,
+                    threads,
+                    ours,
+                    peers,
+                });
+            }
+        }
+    }
+
+    fn paillier(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
+        use ours::paillier::{Operation, Setup};
+        let mut link = None;
+        for bits in [2048, 3072] {
+            let mut keys = None;
+            for operation in Operation::ALL {
+                let name = format!("paillier/{}/{bits}", operation.name());
+                if !self.wanted(&name) {
+                    continue;
+                }
+                let setup = keys.get_or_insert_with(|| Setup::new(bits));
+                let link =
+                    link.get_or_insert_with(|| self.options.server("paillier_peers.py", threads));
+                let mut peers = ours::paillier::others(setup, operation, pool);
+                peers.extend(peers::paillier::contenders(
+                    link,
+                    operation.name(),
+                    bits as usize,
+                    threads,
+                ));
+                let ours = ours::paillier::contender(setup, operation, pool);
                 self.run(Comparison {
                     name,
                     threads,
@@ -197,37 +301,49 @@ impl Summary {
         std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Goals met, goals missed, operations of ours without a time.
+    /// Goals met, goals missed, operations of ours without a time. A goal relative to several peers is met if all are.
     fn verdict(&self) -> (usize, usize, usize) {
-        let mut seen = std::collections::BTreeSet::new();
-        let (mut met, mut missed, mut lost) = (0, 0, 0);
+        let mut operations: BTreeMap<(&str, usize), (bool, Option<bool>)> = BTreeMap::new();
         for row in &self.rows {
-            if seen.insert((&row.name, row.threads)) {
-                match row.verdict().as_str() {
-                    "met" => met += 1,
-                    "" => {}
-                    _ => missed += 1,
-                }
-                lost += usize::from(row.ours_ms.is_none());
-            }
+            let (lost, met) = operations.entry((&row.name, row.threads)).or_default();
+            *lost |= row.ours_ms.is_none();
+            *met = match (*met, row.met()) {
+                (Some(before), Some(now)) => Some(before && now),
+                (before, now) => before.or(now),
+            };
         }
-        (met, missed, lost)
+        let count = |what: fn(&(bool, Option<bool>)) -> bool| {
+            operations.values().filter(|state| what(state)).count()
+        };
+        (
+            count(|state| state.1 == Some(true)),
+            count(|state| state.1 == Some(false)),
+            count(|state| state.0),
+        )
     }
+}
+
+/// Processes that want to run, averaged over the last minute, where the system tells. Operations shorter than a slice of
+/// time suffer less from others than longer ones, so that not even ratios hold on a busy machine.
+fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 fn run() -> Result<bool, String> {
     let options = Options::parse(std::env::args().skip(1))?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/seal.py");
-    let link = match &options.python {
-        Ok(python) => Server::start(python, &script).map(|server| Arc::new(Mutex::new(server))),
-        Err(reason) => Err(reason.clone()),
-    };
+    let link = options.server("seal.py", 1);
     let mut summary = Summary {
         options,
         link,
         rows: Vec::new(),
     };
     let all = std::thread::available_parallelism().map_or(1, usize::from);
+    if let Some(load) = load().filter(|&load| load > 0.5) {
+        println!(
+            "load {load} at the start: not alone on this machine, neither times nor ratios are reliable"
+        );
+    }
     let mut numbers = vec![1, all];
     numbers.dedup();
     for threads in numbers {
@@ -235,6 +351,8 @@ fn run() -> Result<bool, String> {
         println!("\n{}", heading());
         summary.transforms(threads, &pool)?;
         summary.ring(threads, &pool);
+        summary.exact(threads, &pool);
+        summary.paillier(threads, &pool);
         summary.linear_algebra(threads, &pool);
     }
     summary.write()?;

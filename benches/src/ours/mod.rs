@@ -1,8 +1,10 @@
 //! This library's contenders. Each result is checked before its time is taken.
 
+pub mod bfv;
 pub mod ckks;
 pub mod linalg;
 pub mod ntt;
+pub mod paillier;
 
 /// The name of this library's contenders.
 pub const NAME: &str = "cipherblas";

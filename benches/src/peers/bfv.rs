@@ -7,11 +7,14 @@ use fhe::bfv::{
     BfvParameters, BfvParametersBuilder, Ciphertext, Encoding, EvaluationKey, EvaluationKeyBuilder,
     Plaintext, PublicKey, RelinearizationKey, SecretKey,
 };
-use fhe_traits::{FheEncoder, FheEncrypter};
+use fhe_traits::{FheDecoder, FheDecrypter, FheEncoder, FheEncrypter};
 use rand_0_9::rng;
 use rayon::ThreadPool;
 use std::fmt::Display;
 use std::sync::Arc;
+
+/// A plaintext modulus of 20 bits that every degree up to 2^17 batches with.
+pub const TWENTY_BITS: u64 = 786_433;
 
 /// A key set and two ciphertexts at the HE Standard's modulus for the degree.
 pub struct Bfv {
@@ -19,6 +22,7 @@ pub struct Bfv {
     relinearization: RelinearizationKey,
     evaluation: EvaluationKey,
     public: PublicKey,
+    secret: SecretKey,
     values: Vec<u64>,
     a: Ciphertext,
     b: Ciphertext,
@@ -43,15 +47,15 @@ fn text(error: impl Display) -> String {
 }
 
 impl Bfv {
-    /// Makes the keys.
+    /// Makes the keys, and checks a product and a rotation.
     ///
     /// # Errors
-    /// For degrees without standard parameters; whatever `fhe` refuses.
-    pub fn new(degree: usize) -> Result<Arc<Self>, String> {
+    /// For degrees without standard parameters; whatever `fhe` refuses; wrong results.
+    pub fn new(degree: usize, plaintext_modulus: u64) -> Result<Arc<Self>, String> {
         let sizes = sizes(degree).ok_or_else(|| format!("no parameters for degree {degree}"))?;
         let parameters: Arc<BfvParameters> = BfvParametersBuilder::new()
             .set_degree(degree)
-            .set_plaintext_modulus(65537)
+            .set_plaintext_modulus(plaintext_modulus)
             .set_moduli_sizes(&sizes)
             .build_arc()
             .map_err(text)?;
@@ -64,8 +68,10 @@ impl Bfv {
         let evaluation = EvaluationKeyBuilder::new(&secret)
             .and_then(|mut builder| builder.enable_column_rotation(1)?.build(&mut rng))
             .map_err(text)?;
-        Ok(Arc::new(Self {
-            relinearization: RelinearizationKey::new(&secret, &mut rng).map_err(text)?,
+        let relinearization = RelinearizationKey::new(&secret, &mut rng).map_err(text)?;
+        let bfv = Self {
+            relinearization,
+            secret,
             evaluation,
             a: public.try_encrypt(&plaintext, &mut rng).map_err(text)?,
             b: public.try_encrypt(&plaintext, &mut rng).map_err(text)?,
@@ -73,28 +79,50 @@ impl Bfv {
             values,
             bits: sizes.iter().sum(),
             parameters,
-        }))
+        };
+        bfv.check(plaintext_modulus)?;
+        Ok(Arc::new(bfv))
     }
 
-    fn multiply(&self) -> Result<(), String> {
+    fn check(&self, t: u64) -> Result<(), String> {
+        let squares = self.values.iter().map(|v| v * v % t).collect();
+        let (first, second) = self.values.split_at(self.values.len() / 2);
+        let turned = [&first[1..], &first[..1], &second[1..], &second[..1]].concat();
+        for (what, result, expected) in [
+            ("encryption", self.encrypt()?, self.values.clone()),
+            ("product", self.multiply()?, squares),
+            ("rotation", self.rotate()?, turned),
+        ] {
+            if self.decrypt(&result)? != expected {
+                return Err(format!("the {what} of fhe is wrong"));
+            }
+        }
+        Ok(())
+    }
+
+    fn multiply(&self) -> Result<Ciphertext, String> {
         let mut product = &self.a * &self.b;
         self.relinearization
             .relinearizes(&mut product)
-            .map_err(text)
+            .map_err(text)?;
+        Ok(product)
     }
 
-    fn rotate(&self) -> Result<(), String> {
-        self.evaluation
-            .rotates_columns_by(&self.a, 1)
-            .map(drop)
-            .map_err(text)
+    fn rotate(&self) -> Result<Ciphertext, String> {
+        let turned = self.evaluation.rotates_columns_by(&self.a, 1);
+        turned.map_err(text)
     }
 
-    fn encrypt(&self) -> Result<(), String> {
+    fn encrypt(&self) -> Result<Ciphertext, String> {
         let plaintext = Plaintext::try_encode(&self.values, Encoding::simd(), &self.parameters)
             .map_err(text)?;
-        let encrypted: Result<Ciphertext, _> = self.public.try_encrypt(&plaintext, &mut rng());
-        encrypted.map(drop).map_err(text)
+        let encrypted = self.public.try_encrypt(&plaintext, &mut rng());
+        encrypted.map_err(text)
+    }
+
+    fn decrypt(&self, ct: &Ciphertext) -> Result<Vec<u64>, String> {
+        let plaintext = self.secret.try_decrypt(ct).map_err(text)?;
+        Vec::<u64>::try_decode(&plaintext, Encoding::simd()).map_err(text)
     }
 }
 
@@ -110,6 +138,8 @@ pub enum Operation {
     Rotate,
     /// Encoding and public-key encryption.
     Encrypt,
+    /// Decryption and decoding.
+    Decrypt,
 }
 
 /// The contender for one operation.
@@ -119,13 +149,24 @@ pub fn contender(
     pool: &Arc<ThreadPool>,
 ) -> Entry {
     let (name, work): (_, Work) = match operation {
-        Operation::Multiply => ("fhe 0.1 BFV multiply + relinearize", Bfv::multiply),
-        Operation::Rotate => ("fhe 0.1 BFV rotate", Bfv::rotate),
-        Operation::Encrypt => ("fhe 0.1 BFV encode + encrypt", Bfv::encrypt),
+        Operation::Multiply => ("fhe 0.1 BFV multiply + relinearize", |bfv| {
+            bfv.multiply().map(drop)
+        }),
+        Operation::Rotate => ("fhe 0.1 BFV rotate", |bfv| bfv.rotate().map(drop)),
+        Operation::Encrypt => ("fhe 0.1 BFV encode + encrypt", |bfv| {
+            bfv.encrypt().map(drop)
+        }),
+        Operation::Decrypt => ("fhe 0.1 BFV decrypt + decode", |bfv| {
+            bfv.decrypt(&bfv.a).map(drop)
+        }),
     };
     match bfv {
         Ok(bfv) => {
-            let note = format!("BFV, log Q {}, one thread", bfv.bits);
+            let note = format!(
+                "log QP {}, t {}, one thread",
+                bfv.bits,
+                bfv.parameters.plaintext()
+            );
             let bfv = Arc::clone(bfv);
             Ok(Box::new(
                 Local::new(name, pool, move || work(&bfv)).with_note(note),
@@ -147,6 +188,6 @@ mod tests {
         for (degree, bits) in [(8192, 218), (16384, 438), (32768, 881)] {
             assert_eq!(sizes(degree).unwrap().iter().sum::<usize>(), bits);
         }
-        assert!(Bfv::new(4096).is_err());
+        assert!(Bfv::new(4096, 65537).is_err());
     }
 }

@@ -2,4 +2,6 @@
 
 pub mod bfv;
 pub mod ntt;
+pub mod paillier;
+pub mod python;
 pub mod seal;
