@@ -105,9 +105,13 @@ struct Tracked {
     slots: Vec<BigInt>,
     /// Exact values.
     exact: Vec<Dyadic>,
-    /// Exact bound on the values: no rounding.
+    /// Exact bounds on the values and on the error: no rounding.
     bound: Dyadic,
+    error: Dyadic,
 }
+
+/// Encoded integers, exact values, bound on the values, bound on the error.
+type Expected = (Vec<BigInt>, Vec<Dyadic>, Dyadic, Dyadic);
 
 struct Machine {
     key: SecretKey,
@@ -182,6 +186,10 @@ impl Machine {
             slots,
             exact,
             bound: Dyadic::of(bound),
+            error: Dyadic {
+                mantissa: BigInt::from(1),
+                scale: self.params.exponent(depth) + 1,
+            },
         }
     }
     fn pick(&mut self) -> Tracked {
@@ -192,26 +200,37 @@ impl Machine {
         let shift = self.params.exponent(depth) - self.params.exponent(a.ct.depth());
         a.slots.iter().map(|v| v << shift).collect()
     }
-    /// `sum_i weights[i] * terms[i]` with integer weights that stand for real ones, at `depth`: terms are brought to `from`.
+    /// `sum_i weights[i] * terms[i]`, terms brought to depth `from`, with integers that stand for the weights times `2^bits`.
     fn expectation(
         &self,
         terms: &[Tracked],
         integers: &[BigInt],
         weights: &[Dyadic],
+        bits: u32,
         from: usize,
-    ) -> (Vec<BigInt>, Vec<Dyadic>, Dyadic) {
+    ) -> Expected {
         let n = self.params.slots();
         let mut slots = vec![BigInt::from(0); n];
         let mut exact = vec![Dyadic::of(0.0); n];
         let mut bound = Dyadic::of(0.0);
+        let mut error = Dyadic::of(0.0);
         for ((a, integer), weight) in terms.iter().zip(integers).zip(weights) {
             for (i, v) in self.lowered(a, from).into_iter().enumerate() {
                 slots[i] += v * integer;
                 exact[i] = exact[i].plus(&a.exact[i].times(weight));
             }
             bound = bound.plus(&a.bound.times(&weight.absolute()));
+            let rounded = Dyadic {
+                mantissa: integer.clone(),
+                scale: bits,
+            };
+            let rounding = rounded.plus(&weight.negated()).absolute();
+            let largest = weight.absolute().plus(&rounding);
+            error = error
+                .plus(&rounding.times(&a.bound))
+                .plus(&largest.times(&a.error));
         }
-        (slots, exact, bound)
+        (slots, exact, bound, error)
     }
 
     /// One operation: checks its result or its refusal, and puts it into the pool.
@@ -222,35 +241,52 @@ impl Machine {
         let server = self.server.clone();
         let least = a.ct.depth().min(b.ct.depth());
         let f = self.params.fraction_bits();
-        let (what, result, (slots, exact, bound)) = match self.rng.random_range(0..12) {
+        let (what, result, (slots, exact, bound, error)): (_, _, Expected) = match self
+            .rng
+            .random_range(0..12)
+        {
             0 => {
                 let fresh = self.fresh();
                 (
                     "encrypt",
                     Ok(fresh.ct),
-                    (fresh.slots, fresh.exact, fresh.bound),
+                    (fresh.slots, fresh.exact, fresh.bound, fresh.error),
                 )
             }
             1 => {
                 let twice = [one(), one()].concat();
                 let units = [unit(), unit()].concat();
-                let expected = self.expectation(&[a.clone(), b.clone()], &twice, &units, least);
+                let expected = self.expectation(&[a.clone(), b.clone()], &twice, &units, 0, least);
                 ("add", server.add(&a.ct, &b.ct), expected)
             }
             2 => {
                 let signs = [BigInt::from(1), BigInt::from(-1)];
                 let units = [Dyadic::of(1.0), Dyadic::of(-1.0)];
-                let expected = self.expectation(&[a.clone(), b.clone()], &signs, &units, least);
+                let expected = self.expectation(&[a.clone(), b.clone()], &signs, &units, 0, least);
                 ("sub", server.sub(&a.ct, &b.ct), expected)
             }
             3 => {
                 let slots = a.slots.iter().map(|v| -v).collect();
                 let exact = a.exact.iter().map(Dyadic::negated).collect();
-                ("negate", server.negate(&a.ct), (slots, exact, a.bound))
+                (
+                    "negate",
+                    server.negate(&a.ct),
+                    (slots, exact, a.bound, a.error),
+                )
             }
             4 => {
                 let values = self.values(16.0);
                 let (slots, exact) = self.encode(&values, a.ct.depth());
+                let exponent = self.params.exponent(a.ct.depth());
+                let roundings = slots.iter().zip(&exact).map(|(v, x)| {
+                    let encoded = Dyadic {
+                        mantissa: v.clone(),
+                        scale: exponent,
+                    };
+                    encoded.plus(&x.negated()).absolute()
+                });
+                let largest = |a: Dyadic, b: Dyadic| if a.at_most(&b) { b } else { a };
+                let error = a.error.plus(&roundings.fold(Dyadic::of(0.0), largest));
                 let slots = slots.iter().zip(&a.slots).map(|(x, y)| x + y).collect();
                 let exact = exact.iter().zip(&a.exact).map(|(x, y)| x.plus(y)).collect();
                 let largest = values.iter().fold(0.0f64, |m, x| m.max(x.abs()));
@@ -258,7 +294,7 @@ impl Machine {
                 (
                     "add_plain",
                     server.add_plain(&a.ct, &values),
-                    (slots, exact, bound),
+                    (slots, exact, bound, error),
                 )
             }
             5 => {
@@ -268,6 +304,7 @@ impl Machine {
                     std::slice::from_ref(&a),
                     &[w.into()],
                     &[weight],
+                    0,
                     a.ct.depth(),
                 );
                 ("integer", server.mul_scalar(&a.ct, w.into()), expected)
@@ -280,6 +317,7 @@ impl Machine {
                     std::slice::from_ref(&a),
                     &[integer],
                     &[weight],
+                    f,
                     a.ct.depth(),
                 );
                 ("mul_plain", server.mul_plain(&a.ct, &[w]), expected)
@@ -294,6 +332,7 @@ impl Machine {
                     std::slice::from_ref(&a),
                     &[integer],
                     &[weight],
+                    bits,
                     a.ct.depth(),
                 );
                 (
@@ -308,7 +347,7 @@ impl Machine {
                 (
                     "lower_to",
                     server.lower_to(&a.ct, depth),
-                    (slots, a.exact, a.bound),
+                    (slots, a.exact, a.bound, a.error),
                 )
             }
             9 => {
@@ -318,7 +357,7 @@ impl Machine {
                 let depth = terms.iter().map(|t| t.ct.depth()).min().unwrap();
                 let ones = vec![BigInt::from(1); terms.len()];
                 let units = vec![Dyadic::of(1.0); terms.len()];
-                let expected = self.expectation(&terms, &ones, &units, depth);
+                let expected = self.expectation(&terms, &ones, &units, 0, depth);
                 let cts: Vec<&Ciphertext> = terms.iter().map(|t| &t.ct).collect();
                 ("sum", server.sum(&cts), expected)
             }
@@ -351,7 +390,7 @@ impl Machine {
                         .map(|mut out| vec![out.remove(0); rows]);
                 }
                 let integers: Vec<BigInt> = exact.iter().map(|w| w.rounded(f)).collect();
-                let expected = self.expectation(&terms, &integers, &exact, depth);
+                let expected = self.expectation(&terms, &integers, &exact, f, depth);
                 (
                     "combine",
                     results.map(|mut out| out.swap_remove(row)),
@@ -365,7 +404,7 @@ impl Machine {
                 (
                     "rerandomize, write and read",
                     back,
-                    (a.slots, a.exact, a.bound),
+                    (a.slots, a.exact, a.bound, a.error),
                 )
             }
         };
@@ -378,6 +417,7 @@ impl Machine {
                     slots,
                     exact,
                     bound,
+                    error,
                 };
                 self.check(what, &tracked);
                 let index = self.rng.random_range(0..self.pool.len());
@@ -386,8 +426,10 @@ impl Machine {
             Err(Error::Overflow { .. }) => {
                 // Bounds are rounded up by a few units in the last place.
                 let slack = Dyadic::of(1.0 + 2f64.powi(-40));
+                let largest_error = Dyadic::of(self.params.max_value() / 2.0);
                 assert!(
-                    !bound.times(&slack).at_most(&capacity),
+                    !(bound.times(&slack).at_most(&capacity)
+                        && error.times(&slack).at_most(&largest_error)),
                     "{what} was refused, and fits"
                 );
                 self.refused += 1;
@@ -424,8 +466,18 @@ impl Machine {
             t.bound.at_most(&magnitude),
             "{what}: the bound was rounded down"
         );
-        // The error of the fixed point alone: without the rounding of the decoded double.
-        let decoding = self.server.error_bound(&t.ct);
+        // The bound is the exact one, rounded up a little, and the rounding of the decoded double.
+        let bound = Dyadic::of(self.server.error_bound(&t.ct));
+        assert!(
+            t.error.at_most(&bound),
+            "{what}: the error bound was rounded down"
+        );
+        let decoded = magnitude.plus(&t.error).times(&Dyadic::of(2f64.powi(-51)));
+        let slack = Dyadic::of(1.0 + 2f64.powi(-40));
+        assert!(
+            bound.at_most(&t.error.plus(&decoded).times(&slack)),
+            "{what}: the error bound is loose"
+        );
         let decrypted = self.key.decrypt(&t.ct).unwrap();
         for ((v, exact), got) in t.slots.iter().zip(&t.exact).zip(decrypted) {
             assert!(
@@ -440,7 +492,6 @@ impl Machine {
                 mantissa: v.clone(),
                 scale: exponent,
             };
-            let bound = Dyadic::of(decoding);
             let off = encoded.plus(&exact.negated()).absolute();
             assert!(
                 off.at_most(&bound),
