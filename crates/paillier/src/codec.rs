@@ -127,10 +127,10 @@ pub(crate) fn encode(params: &Params, values: &[f64], depth: usize, n: &[u64]) -
         slot.fill(0);
         let mut rest = x.abs() * scale;
         for k in (0..digits).rev() {
-            let unit = power_of_two((DIGIT * k) as i32);
-            // Below 2^32: cutting it off is exact, and so is what is left.
-            let digit = (rest / unit) as i64;
-            rest -= digit as f64 * unit;
+            let bit = (DIGIT * k) as i32;
+            // Below 2^32: cutting it off is exact, and so is what is left. No division: its time may depend on the value.
+            let digit = (rest * power_of_two(-bit)) as i64;
+            rest -= digit as f64 * power_of_two(bit);
             slot[(k / 2) as usize] |= (digit as u64) << (DIGIT * (k % 2));
         }
         add_assign(&mut slot, &[(rest * 2.0) as i64 as u64]);

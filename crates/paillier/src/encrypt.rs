@@ -50,11 +50,9 @@ pub(crate) fn hedged<R: CryptoRng + ?Sized>(
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    let mut own = Zeroizing::new(*hasher.finalize().as_bytes());
-    let generator = ChaCha20Rng::from_seed(*own);
-    own.zeroize();
-    hasher.reset();
-    generator
+    let own = Zeroizing::new(*hasher.finalize().as_bytes());
+    hasher.zeroize();
+    ChaCha20Rng::from_seed(*own)
 }
 
 fn key_id(n: &BigUint) -> KeyId {

@@ -443,7 +443,7 @@ impl fmt::Display for Params {
         };
         writeln!(
             f,
-            "Paillier, modulus of {} bits ({} slots of {} bits)",
+            "Paillier, modulus of {} bits ({} slot(s) of {} bits)",
             self.bits(),
             self.slots(),
             self.slot_width()
