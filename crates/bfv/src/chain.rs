@@ -16,8 +16,8 @@ const SLACK_BITS: f64 = 0.15;
 /// What a key switch may add at most, in roundings.
 const SWITCH_ROUNDINGS: f64 = 4.0;
 
-/// The `count` smallest primes that are 1 modulo 2N and whose product has to reach `2^bits`; `None` where fewer would do,
-/// or the product or a prime is too large.
+/// The `count` smallest primes that are 1 modulo 2N and whose product has to reach `2^bits`; `None` where fewer would
+/// do, or the product or a prime is too large.
 pub(crate) fn plaintext_moduli(degree: usize, bits: u32, count: usize) -> Option<Vec<u64>> {
     let step = 2 * degree as u64;
     let least = (f64::from(bits) / count as f64).exp2().ceil() as u64;
@@ -53,10 +53,10 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// The sizes that the noise asks for: see `noise`, section "Levels". In units of a rounding, let a key switch add at most
-    /// `k` and a product leave `r`, so that a rotated product has `u = 2 + k + r`. Then the base takes log2 u bits, each of the d levels
-    /// log2(u/r), and P takes -log2 k, all but for constants: least at `r = d (2 + k)`, where it is `log2((2 + k)/k)` and
-    /// constants. At k = [`SWITCH_ROUNDINGS`] little is left to gain.
+    /// The sizes that the noise asks for: see `noise`, section "Levels". In units of a rounding, let a key switch add
+    /// at most `k` and a product leave `r`, so that a rotated product has `u = 2 + k + r`. Then the base takes log2 u
+    /// bits, each of the d levels log2(u/r), and P takes -log2 k, all but for constants: least at `r = d (2 + k)`,
+    /// where it is `log2((2 + k)/k)` and constants. At k = [`SWITCH_ROUNDINGS`] little is left to gain.
     pub(crate) fn new(
         degree: usize,
         depth: usize,
@@ -93,8 +93,8 @@ impl Choice {
         Self { moduli, shape }
     }
 
-    /// Work of a multiplication with its key switch, for all plaintext moduli, in units of a butterfly: the tensor over twice
-    /// the primes takes about seventeen transforms for each prime.
+    /// Work of a multiplication with its key switch, for all plaintext moduli, in units of a butterfly: the tensor over
+    /// twice the primes takes about seventeen transforms for each prime.
     pub(crate) fn cost(&self) -> f64 {
         let primes = self.shape.q_primes() as f64;
         let transforms = self.shape.cost() + 17.0 * primes + 0.8 * primes * primes;

@@ -3,7 +3,8 @@ use cipherblas_rlwe::{Ntt, Poly};
 use cipherblas_scheme::wire::{KeyId, ParameterId};
 use std::fmt;
 
-/// N/2 encrypted integers at some depth (or two rows of N/2; see [`Evaluator::swap_rows`](crate::Evaluator::swap_rows)).
+/// N/2 encrypted integers at some depth (or two rows of N/2; see
+/// [`Evaluator::swap_rows`](crate::Evaluator::swap_rows)).
 ///
 /// Holds the ids of its parameters and of its key, never a key; and two public bounds, on its noise and on its values.
 #[derive(Clone)]
@@ -62,7 +63,8 @@ impl Ciphertext {
     pub fn noise_bound_bits(&self) -> f64 {
         self.noise.log2()
     }
-    /// The two halves `(c0, c1)` under plaintext modulus `index`: public, for analysis and for other layers over the same ring.
+    /// The two halves `(c0, c1)` under plaintext modulus `index`: public, for analysis and for other layers over the
+    /// same ring.
     ///
     /// # Panics
     /// If there is no such modulus.

@@ -176,8 +176,9 @@ impl SecretKey {
         }
     }
 
-    /// log2 of the noise of `ct` as it is: of its largest coefficient under any plaintext modulus, at least 0. **Secret**: noise depends on the
-    /// key; it is for the owner's tests and analyses and must not be shown to whoever computes. A server cannot:
+    /// log2 of the noise of `ct` as it is: of its largest coefficient under any plaintext modulus, at least 0.
+    /// **Secret**: noise depends on the key; it is for the owner's tests and analyses and must not be shown to whoever
+    /// computes. A server cannot:
     ///
     /// ```compile_fail
     /// # use cipherblas_bfv::{Ciphertext, Evaluator};
@@ -341,7 +342,8 @@ pub(crate) fn check_values(
     })
 }
 
-/// What both keys check before they encrypt, and the rows encoded under every plaintext modulus; with the magnitude to declare.
+/// What both keys check before they encrypt, and the rows encoded under every plaintext modulus; with the magnitude to
+/// declare.
 fn messages(
     params: &Params,
     rows: [&[i64]; 2],
@@ -379,10 +381,11 @@ impl Encrypt for SecretKey {
     fn scheme(&self) -> Evaluator {
         Evaluator::without_keys(&self.params, self.id())
     }
-    /// Secret-key encryption: half the size on the wire and the smallest noise. Cost for each plaintext modulus: one small transform
-    /// of the values, two transforms for each prime.
+    /// Secret-key encryption: half the size on the wire and the smallest noise. Cost for each plaintext modulus: one
+    /// small transform of the values, two transforms for each prime.
     ///
-    /// Without a declared bound it is the largest that the parameters have, and there is no room left for sums: declare one.
+    /// Without a declared bound it is the largest that the parameters have, and there is no room left for sums: declare
+    /// one.
     fn encrypt_at<R: CryptoRng + ?Sized>(
         &self,
         values: &[i64],
@@ -399,9 +402,11 @@ impl Encrypt for PublicKey {
     fn scheme(&self) -> Evaluator {
         Evaluator::without_keys(&self.params, self.id())
     }
-    /// Public-key encryption. Cost for each plaintext modulus: one small transform of the values, four transforms for each prime.
+    /// Public-key encryption. Cost for each plaintext modulus: one small transform of the values, four transforms for
+    /// each prime.
     ///
-    /// Without a declared bound it is the largest that the parameters have, and there is no room left for sums: declare one.
+    /// Without a declared bound it is the largest that the parameters have, and there is no room left for sums: declare
+    /// one.
     fn encrypt_at<R: CryptoRng + ?Sized>(
         &self,
         values: &[i64],
@@ -415,7 +420,8 @@ impl Encrypt for PublicKey {
 
 impl Decrypt for SecretKey {
     type Scheme = Evaluator;
-    /// Constant time in key and values. A result beyond its declared magnitude, or with rows that differ, is `Decryption`.
+    /// Constant time in key and values. A result beyond its declared magnitude, or with rows that differ, is
+    /// `Decryption`.
     fn decrypt(&self, ct: &Ciphertext) -> Result<Vec<i64>> {
         let rows = self.decrypt_rows(ct)?;
         let differ = rows
@@ -432,16 +438,17 @@ impl Decrypt for SecretKey {
 
     /// As [`decrypt`](Decrypt::decrypt), for results that others will see; nothing is added to them.
     ///
-    /// Shared results of an approximate scheme contain noise, and noise contains the key. Here the result is exactly the
-    /// function of the inputs that was computed, whatever the noise was, as long as it is below what decrypts: bounds are
-    /// worst case ([`noise`](crate::noise)), no operation gives a ciphertext that may be beyond, and decryption then reveals nothing
-    /// but that function's value. That is IND-CPA-D security from IND-CPA security without flooding; eprint 2024/127 and
-    /// 2024/116 break exact schemes whose bounds are heuristic. A ciphertext whose own bound is beyond the limit is refused.
-    /// The bound on its *noise* came with the ciphertext: share results only of a party that is trusted to have computed
-    /// what it was asked to (a made-up ciphertext, or a made-up bound, is a reaction attack and not met by any noise).
+    /// Shared results of an approximate scheme contain noise, and noise contains the key. Here the result is exactly
+    /// the function of the inputs that was computed, whatever the noise was, as long as it is below what decrypts:
+    /// bounds are worst case ([`noise`](crate::noise)), no operation gives a ciphertext that may be beyond, and
+    /// decryption then reveals nothing but that function's value. That is IND-CPA-D security from IND-CPA security
+    /// without flooding; eprint 2024/127 and 2024/116 break exact schemes whose bounds are heuristic. A ciphertext
+    /// whose own bound is beyond the limit is refused. The bound on its *noise* came with the ciphertext: share results
+    /// only of a party that is trusted to have computed what it was asked to (a made-up ciphertext, or a made-up bound,
+    /// is a reaction attack and not met by any noise).
     ///
-    /// `bound` is the owner's bound on the *error* of every slot. That of an exact scheme is 0, the natural argument; larger ones are
-    /// accepted and change nothing. Results are not counted: each is as safe as the first.
+    /// `bound` is the owner's bound on the *error* of every slot. That of an exact scheme is 0, the natural argument;
+    /// larger ones are accepted and change nothing. Results are not counted: each is as safe as the first.
     fn decrypt_shared<R: CryptoRng + ?Sized>(
         &self,
         ct: &Ciphertext,

@@ -1,9 +1,9 @@
 //! BFV (Brakerski, eprint 2012/078; Fan, Vercauteren, eprint 2012/144): exact arithmetic on encrypted integers, in RNS.
 //!
 //! Leveled: a product ends with a switch of the modulus, so that noise comes back to a floor and later work is smaller.
-//! Values are signed integers modulo a product of plaintext primes (plaintext CRT), exact and never wrapped around: every
-//! ciphertext carries public bounds on its noise and on its values ([`noise`]), and an operation whose result might not be right is
-//! refused.
+//! Values are signed integers modulo a product of plaintext primes (plaintext CRT), exact and never wrapped around:
+//! every ciphertext carries public bounds on its noise and on its values ([`noise`]), and an operation whose result
+//! might not be right is refused.
 //!
 //! | module | contents |
 //! |---|---|
@@ -15,11 +15,13 @@
 //! | `multiply` | products without big integers |
 //!
 //! # Sums and products
-//! Sums cost noise: `2^headroom_bits` terms fit anywhere. A product of sums has the noise of both; so does a sum of products. Where a sum
-//! does not fit, multiply (or [`lower_to`](cipherblas_scheme::Scheme::lower_to) a smaller depth) first: that brings noise down.
+//! Sums cost noise: `2^headroom_bits` terms fit anywhere. A product of sums has the noise of both; so does a sum of
+//! products. Where a sum does not fit, multiply (or [`lower_to`](cipherblas_scheme::Scheme::lower_to) a smaller depth)
+//! first: that brings noise down.
 //!
 //! It is not for reals (CKKS), nor for comparisons (TFHE).
 
+mod builder;
 mod chain;
 mod ciphertext;
 mod crt;
@@ -33,10 +35,11 @@ pub mod params;
 mod testing;
 mod wire;
 
+pub use builder::ParamsBuilder;
 pub use cipherblas_rlwe::EvaluationKeys;
 pub use cipherblas_scheme::security::SecurityLevel;
 pub use cipherblas_scheme::{Error, KeySet, Result};
 pub use ciphertext::Ciphertext;
 pub use evaluator::{Evaluator, Plaintext};
 pub use keys::{PublicKey, Rows, SecretKey};
-pub use params::{Params, ParamsBuilder};
+pub use params::Params;

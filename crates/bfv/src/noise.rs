@@ -5,15 +5,15 @@
 //!
 //! `c0 + c1 s = (Q/t) m + e (mod Q)`,
 //!
-//! and decrypts to `m` if every coefficient of `e` is at most `(1/2 - 2^-40) Q/t` in absolute value
-//! (the encoder's `scale_down`). `|x|` is the largest absolute value of `x` at the primitive 2N-th roots of unity. It is
+//! and decrypts to `m` if every coefficient of `e` is at most `(1/2 - 2^-40) Q/t` in absolute value (the encoder's
+//! `scale_down`). `|x|` is the largest absolute value of `x` at the primitive 2N-th roots of unity. It is
 //! multiplicative, no coefficient exceeds it, and a polynomial with coefficients up to B has `|x| <= N B`.
 //!
 //! # No averaging
 //! Exact schemes lose the secret key through decryption failures (Checri, Sirdey, Boudguiga, Bultel, eprint 2024/116;
 //! Cheon, Choe, Passelègue, Stehlé, Suvanto, eprint 2024/127): bounds that hold for *independent* noises fail when an
-//! adversary adds a ciphertext to itself or picks a circuit that aligns noises. Nothing here is averaged over anything that a
-//! circuit, its inputs or an adversary can choose:
+//! adversary adds a ciphertext to itself or picks a circuit that aligns noises. Nothing here is averaged over anything
+//! that a circuit, its inputs or an adversary can choose:
 //!
 //! | source | bound | why |
 //! |---|---|---|
@@ -27,15 +27,16 @@
 //! | an error polynomial of a switching key | `B = tau sqrt(10.5 N)` | drawn once by an honest owner; below |
 //!
 //! The last is the only probability in all this. An evaluation of `e` at a root is a linear form in independent centred
-//! coefficients that are sub-Gaussian with variance proxy 10.5; its real part in any direction has proxy at most
-//! `10.5 N/2`. Sixteen directions and N/2 pairs of roots give `P(|e| > tau sqrt(10.5 N)) <= 8 N exp(-(tau cos(pi/16))^2)`, which is
-//! 2^-160 for [`tail`]. It is decided when a key is made, once for each polynomial of it, whatever is computed afterwards: after up to 2^32 such
-//! polynomials it stays below 2^-128. With keys for which it holds, decryption *never* fails.
+//! coefficients that are sub-Gaussian with variance proxy 10.5; its real part in any direction has proxy at most `10.5
+//! N/2`. Sixteen directions and N/2 pairs of roots give `P(|e| > tau sqrt(10.5 N)) <= 8 N exp(-(tau cos(pi/16))^2)`,
+//! which is 2^-160 for [`tail`]. It is decided when a key is made, once for each polynomial of it, whatever is computed
+//! afterwards: after up to 2^32 such polynomials it stays below 2^-128. With keys for which it holds, decryption
+//! *never* fails.
 //!
 //! # Operations
-//! *Sum*: `E_a + E_b`. *Plain sum* with k coefficients: `E + k/2`. *Plain product*: with `w` centred modulo t,
-//! `w ((Q/t) m + e) = (Q/t) w m + w e` modulo Q, hence `|w| E`; `|w|` is at most the sum of the absolute coefficients of `w`, which is public.
-//! *Combination*: `sum |w_j| E_j` for constants.
+//! *Sum*: `E_a + E_b`. *Plain sum* with k coefficients: `E + k/2`. *Plain product*: with `w` centred modulo t, `w
+//! ((Q/t) m + e) = (Q/t) w m + w e` modulo Q, hence `|w| E`; `|w|` is at most the sum of the absolute coefficients of
+//! `w`, which is public. *Combination*: `sum |w_j| E_j` for constants.
 //!
 //! *Switch of the modulus* by q: `E / q + F`.
 //!
@@ -44,20 +45,22 @@
 //!
 //! `(t/Q) phase_a phase_b = (Q/t) m_a m_b + (t/Q)(phase_a e_b + phase_b e_a - e_a e_b)`
 //!
-//! (substitute `(Q/t) m = phase - e`): at most `t Phi (E_a + E_b) + (t/Q) E_a E_b`. What [`multiply`](crate::multiply) gives differs
-//! from this in that each half of the second operand is off by at most `omega` and its lift by 2 more, so that `E_b` becomes
-//! `E_b + N omega (1 + S)` and its phase grows accordingly; and in that each of the three halves of the result, for a whole sum
-//! of products, is rounded by at most `epsilon = 1/2 + 2^-40`: `N epsilon (1 + S + S^2)`. Multiples of Q in
-//! the halves are multiples of Q in the phase. The key switch adds `K`, and one division by `P q` ends it: `(E + K) / q + F`.
+//! (substitute `(Q/t) m = phase - e`): at most `t Phi (E_a + E_b) + (t/Q) E_a E_b`. What the module `multiply` gives
+//! differs from this in that each half of the second operand is off by at most `omega` and its lift by 2 more, so that
+//! `E_b` becomes `E_b + N omega (1 + S)` and its phase grows accordingly; and in that each of the three halves of the
+//! result, for a whole sum of products, is rounded by at most `epsilon = 1/2 + 2^-40`: `N epsilon (1 + S + S^2)`.
+//! Multiples of Q in the halves are multiples of Q in the phase. The key switch adds `K`, and one division by all that
+//! is to be divided by ends it: `(E + K) / q + F`. (The first two halves are then not rounded by themselves; the bound
+//! leaves them in.)
 //!
-//! *Key switch*: `K = sum_d N D_d/2 (1 + 2^-39) B / P`, over the digits d present at the level. *Rotation*: `E + K + F`. Sum of
-//! rotations: `sum E_j + (number that move) K + F`.
+//! *Key switch*: `K = sum_d N D_d/2 (1 + 2^-39) B / P`, over the digits d present at the level. *Rotation*: `E + K +
+//! F`. Sum of rotations: `sum E_j + (number that move) K + F`.
 //!
 //! # Levels
 //! Let `U` be the noise of a product that was rotated. The base modulus holds `2^headroom U`; the modulus of every
-//! level is large enough that a product of two factors with noise `2^headroom U` each comes back to `U` after its rotation. Sums of up to
-//! `2^headroom` terms are therefore possible anywhere, before products and after. [`Noise::levels`] runs this
-//! on the primes as they are, and parameters for which it fails are refused.
+//! level is large enough that a product of two factors with noise `2^headroom U` each comes back to `U` after its
+//! rotation. Sums of up to `2^headroom` terms are therefore possible anywhere, before products and after.
+//! `Noise::levels` runs this on the primes as they are, and parameters for which it fails are refused.
 //!
 //! All numbers are rounded outward: a relative 2^-44 is added wherever doubles may have rounded.
 
@@ -185,8 +188,8 @@ impl Noise {
         (noise / q + self.rounding()) * OUTWARD
     }
 
-    /// The noise `U` of a rotated product for every level, bottom first, and whether `2^headroom` of them decrypt and come
-    /// back to it; `omega(level)` is what a second operand is off there.
+    /// The noise `U` of a rotated product for every level, bottom first, and whether `2^headroom` of them decrypt and
+    /// come back to it; `omega(level)` is what a second operand is off there.
     pub(crate) fn levels(
         &self,
         ring: &Ring,

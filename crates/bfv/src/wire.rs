@@ -210,8 +210,8 @@ impl Wire for Evaluator {
         ))
     }
 
-    /// The bounds come with the ciphertext: they are checked against what the parameters hold, and are the word of whoever
-    /// computed it.
+    /// The bounds come with the ciphertext: they are checked against what the parameters hold, and are the word of
+    /// whoever computed it.
     fn read_ciphertext(&self, bytes: &[u8]) -> Result<Ciphertext> {
         let expected = Expected {
             kind: Kind::Ciphertext,

@@ -131,8 +131,8 @@ pub fn rotate_sum(terms: &[(PairRef<'_>, Option<Rotation<'_>>)]) -> Result<Pair>
     Ok((c0, c1))
 }
 
-/// `out[r] = factor * sum_j weights[r * cols + j] * cts[j]` for integers of absolute value below `2^bits`, row-major, and
-/// ciphertexts all at one level: a GEMM on residues, no transforms.
+/// `out[r] = factor * sum_j weights[r * cols + j] * cts[j]` for integers of absolute value below `2^bits`, row-major,
+/// and ciphertexts all at one level: a GEMM on residues, no transforms.
 ///
 /// # Errors
 /// `Parameter`: more than 50 bits, or shapes that do not fit.

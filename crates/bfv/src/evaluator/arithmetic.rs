@@ -125,8 +125,8 @@ impl Add for Evaluator {
 }
 
 impl Mul for Evaluator {
-    /// For each plaintext modulus, a tensor and one key switch; one division scales, ends the key switch and drops the level's
-    /// modulus (see [`multiply`](crate::multiply)).
+    /// For each plaintext modulus, a tensor and one key switch; one division scales, ends the key switch and drops the
+    /// level's modulus (see the module `multiply`).
     fn mul(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
         self.mul_sum(&[a], &[b])
     }

@@ -31,8 +31,8 @@ impl Evaluator {
 }
 
 impl Combine for Evaluator {
-    /// Weights are centred modulo each plaintext modulus, below 2^49: the fewer bits they have, the fewer products of digits
-    /// their residues take. No transforms but those of the switch of the modulus that ends it.
+    /// Weights are centred modulo each plaintext modulus, below 2^49: the fewer bits they have, the fewer products of
+    /// digits their residues take. No transforms but those of the switch of the modulus that ends it.
     fn combine(
         &self,
         weights: WeightMatrix<'_, i64>,

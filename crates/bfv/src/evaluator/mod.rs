@@ -223,7 +223,8 @@ impl Evaluator {
         Ok(out.unwrap_or_else(|| ct.clone()))
     }
 
-    /// All at the smallest depth among them; `None` where nothing was to be done. What is listed more than once is lowered once.
+    /// All at the smallest depth among them; `None` where nothing was to be done. What is listed more than once is
+    /// lowered once.
     pub(crate) fn leveled<'a>(
         &self,
         operation: &'static str,

@@ -9,8 +9,8 @@ use cipherblas_rlwe::{Ntt, Poly, pairs};
 use cipherblas_scheme::capability::check_pairs;
 use cipherblas_scheme::{AddPlain, Error, MulPlain, Result, Value};
 
-/// [`mul_scalar`](MulPlain::mul_scalar) by integers up to this absolute value spends no depth: the noise bound grows by the
-/// factor instead, as in a sum of as many terms. The rule is fixed: it depends on the factor alone.
+/// [`mul_scalar`](MulPlain::mul_scalar) by integers up to this absolute value spends no depth: the noise bound grows by
+/// the factor instead, as in a sum of as many terms. The rule is fixed: it depends on the factor alone.
 pub const MAX_FREE_FACTOR: i64 = 16;
 
 /// Values encoded for products with ciphertexts of one depth.

@@ -58,7 +58,8 @@ impl Evaluator {
     }
 
     /// Swaps the two rows. Ciphertexts have two rows of N/2 slots, rotated together; they are alike unless encrypted by
-    /// [`encrypt_rows`](crate::SecretKey::encrypt_rows). Cost and noise of a rotation; the key is `conjugation` of a key set.
+    /// [`encrypt_rows`](crate::SecretKey::encrypt_rows). Cost and noise of a rotation; the key is `conjugation` of a
+    /// key set.
     ///
     /// # Errors
     /// `MissingKey`, `KeyMismatch`, `Noise`.
@@ -72,7 +73,8 @@ impl Evaluator {
 }
 
 impl Rotate for Evaluator {
-    /// Cost for each plaintext modulus, at L primes of Q, p special ones and d digits: L + d(L+p) - L + 2(p + L) transforms.
+    /// Cost for each plaintext modulus, at L primes of Q, p special ones and d digits: L + d(L+p) - L + 2(p + L)
+    /// transforms.
     fn rotate(&self, ct: &Ciphertext, step: i64) -> Result<Ciphertext> {
         self.guard("rotate", &[ct])?;
         match self.step(step)? {
