@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 /// are at most twice the unit of the next digit.
 pub(crate) const DECODING_ERROR: f64 = 1.0 / (1u64 << 51) as f64;
 
+/// Bits that are converted to a double at a time.
 const DIGIT: u32 = 32;
 
 /// Refuses NaN, infinities and values beyond `bound`. Says which value it was: to the caller, whose value it is.
@@ -113,29 +114,48 @@ impl Layout {
     }
 }
 
+/// `round(|x| 2^exponent)`, half up, in all words of `frame` but the first. The mantissa is moved to its place by powers of
+/// two, each of them or not: conversions between doubles and integers may branch, and subnormal numbers take longer.
+fn fixed_point(x: f64, exponent: u32, frame: &mut [u64]) {
+    let bits = x.to_bits();
+    let field = bits >> 52 & 0x7ff;
+    let normal = (field + 0x7ff) >> 11;
+    let mantissa = bits & ((1 << 52) - 1) | normal << 52;
+    // |x| = mantissa * 2^(field - 1075), or 2^-1074 for subnormal numbers; the frame starts at 2^-(exponent + 64).
+    let shift = (field + 1 - normal + u64::from(exponent) + 64).wrapping_sub(1075);
+    // Below the frame: less than 2^-12 of a unit.
+    let keep = !mask(shift >> 63);
+    let shift = shift & keep;
+    frame.fill(0);
+    frame[0] = mantissa & keep;
+    for step in 0..11 {
+        let chosen = mask(shift >> step & 1);
+        let (word, bit) = ((1usize << step) / 64, (1 << step) % 64);
+        for i in (0..frame.len()).rev() {
+            let at = |i: Option<usize>| i.map_or(0, |i| frame[i]);
+            let mut moved = at(i.checked_sub(word)) << bit;
+            if bit > 0 {
+                moved |= at(i.checked_sub(word + 1)) >> (64 - bit);
+            }
+            frame[i] ^= (frame[i] ^ moved) & chosen;
+        }
+    }
+    add_assign(frame, &[1 << 63]);
+}
+
 /// Encodes values, repeated periodically, at the exponent of `depth`, modulo `n` (whose words are given). All values have
 /// been checked to be within the parameters' range.
 pub(crate) fn encode(params: &Params, values: &[f64], depth: usize, n: &[u64]) -> Secret {
     let layout = Layout::new(params);
     let exponent = params.exponent(depth);
-    let scale = power_of_two(exponent as i32);
-    let digits = (params.integer_bits() + exponent) / DIGIT + 1;
     let half = layout.half();
-    let mut sum: Secret = secret(layout.words + 1);
-    let mut slot: Secret = secret(layout.slot_words.max(digits.div_ceil(2) as usize));
+    let mut sum = secret(layout.words + 1);
+    // A word of fraction below the slot, for the rounding.
+    let mut frame = secret(layout.slot_words + 1);
     for (i, &x) in (0..layout.slots).zip(values.iter().cycle()) {
-        slot.fill(0);
-        let mut rest = x.abs() * scale;
-        for k in (0..digits).rev() {
-            let bit = (DIGIT * k) as i32;
-            // Below 2^32: cutting it off is exact, and so is what is left. No division: its time may depend on the value.
-            let digit = (rest * power_of_two(-bit)) as i64;
-            rest -= digit as f64 * power_of_two(bit);
-            slot[(k / 2) as usize] |= (digit as u64) << (DIGIT * (k % 2));
-        }
-        add_assign(&mut slot, &[(rest * 2.0) as i64 as u64]);
-        negate_where(&mut slot, mask(x.to_bits() >> 63));
-        let slot = &mut slot[..layout.slot_words];
+        fixed_point(x, exponent, &mut frame);
+        let slot = &mut frame[1..];
+        negate_where(slot, mask(x.to_bits() >> 63));
         add_assign(slot, &half);
         keep_bits(slot, layout.width);
         place(&mut sum, slot, layout.width * i);
@@ -144,7 +164,6 @@ pub(crate) fn encode(params: &Params, values: &[f64], depth: usize, n: &[u64]) -
     let negative = mask(sum[layout.words] >> 63);
     let modulus: Secret = Zeroizing::new(n.iter().map(|word| word & negative).collect());
     add_assign(&mut sum, &modulus);
-    debug_assert_eq!(sum[layout.words], 0);
     sum.truncate(layout.words);
     sum
 }
@@ -159,10 +178,25 @@ pub(crate) fn decode(
     depth: usize,
     n: &[u64],
 ) -> Result<Vec<f64>> {
+    let (mut values, bad) = decode_without_branch(params, plaintext, depth, n);
+    if bad == 0 {
+        Ok(std::mem::take(&mut *values))
+    } else {
+        Err(Error::Decryption)
+    }
+}
+
+/// The values, and 0 if they are all in place.
+fn decode_without_branch(
+    params: &Params,
+    plaintext: &[u64],
+    depth: usize,
+    n: &[u64],
+) -> (Zeroizing<Vec<f64>>, u64) {
     let layout = Layout::new(params);
     let exponent = params.exponent(depth);
     let scale = power_of_two(-(exponent as i32));
-    let mut sum: Secret = secret(layout.words + 1);
+    let mut sum = secret(layout.words + 1);
     place(&mut sum, plaintext, 0);
     // Above n/2: negative.
     let mut half_n = n.to_vec();
@@ -173,7 +207,7 @@ pub(crate) fn decode(
     add_assign(&mut sum, &layout.offset());
 
     // What is left above the slots, the sign included, says that the plaintext is in the band.
-    let mut band: Secret = secret(layout.words + 1);
+    let mut band = secret(layout.words + 1);
     let top = layout.width * layout.slots;
     extract(&sum, top, &mut band, 64 * (layout.words as u32 + 1));
     let mut bad = band.iter().fold(0, |all, word| all | word);
@@ -182,7 +216,7 @@ pub(crate) fn decode(
     // One and a half times the largest value: the bound on values and the bound on their errors.
     let mut limit = vec![0; layout.slot_words];
     place(&mut limit, &[3], params.integer_bits() + exponent - 1);
-    let mut slot: Secret = secret(layout.slot_words);
+    let mut slot = secret(layout.slot_words);
     let mut values = Zeroizing::new(vec![0.0f64; layout.slots as usize]);
     for (i, value) in values.iter_mut().enumerate() {
         extract(&sum, layout.width * i as u32, &mut slot, layout.width);
@@ -196,11 +230,7 @@ pub(crate) fn decode(
         }
         *value = f64::from_bits((magnitude * scale).to_bits() | negative << 63);
     }
-    if bad == 0 {
-        Ok(std::mem::take(&mut *values))
-    } else {
-        Err(Error::Decryption)
-    }
+    (values, bad)
 }
 
 /// A plain weight as an integer, with what rounding it to `bits` bits of fraction changed.
@@ -242,156 +272,6 @@ fn integer_of(x: f64) -> num_bigint::BigUint {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use num_bigint::{BigInt, BigUint, Sign};
-    use proptest::prelude::*;
-
-    fn words(n: &BigUint, params: &Params) -> Vec<u64> {
-        let mut digits = n.to_u64_digits();
-        digits.resize(params.bits() as usize / 64, 0);
-        digits
-    }
-    /// The smallest and the largest modulus of the size.
-    fn moduli(params: &Params) -> [BigUint; 2] {
-        let top = BigUint::from(1u8) << (params.bits() - 1);
-        [&top + 1u8, (&top << 1) - 1u8]
-    }
-    fn exact(x: f64, exponent: u32) -> BigInt {
-        // round(x 2^F), half away from zero, over the integers.
-        let bits = x.abs().to_bits();
-        let (e, m) = ((bits >> 52) as i64, bits & ((1 << 52) - 1));
-        let (m, e) = if e == 0 {
-            (m, -1074)
-        } else {
-            (m | 1 << 52, e - 1075)
-        };
-        let shift = e + i64::from(exponent);
-        let m = BigInt::from(m);
-        let v = if shift >= 0 {
-            m << shift
-        } else if shift < -60 {
-            BigInt::from(0)
-        } else {
-            ((m << 1) + (BigInt::from(1) << -shift)) >> (-shift + 1)
-        };
-        if x < 0.0 { -v } else { v }
-    }
-    fn params(fraction: u32, integer: u32, depth: usize) -> Params {
-        Params::builder()
-            .insecure_bits(512)
-            .fraction_bits(fraction)
-            .integer_bits(integer)
-            .depth(depth)
-            .build()
-            .unwrap()
-    }
-    fn oracle(params: &Params, values: &[f64], depth: usize, n: &BigUint) -> BigUint {
-        let f = params.exponent(depth);
-        let sum: BigInt = values
-            .iter()
-            .cycle()
-            .take(params.slots())
-            .enumerate()
-            .map(|(i, &x)| exact(x, f) << (params.slot_width() as usize * i))
-            .sum();
-        let n = BigInt::from_biguint(Sign::Plus, n.clone());
-        (((sum % &n) + &n) % &n).to_biguint().unwrap()
-    }
-
-    fn value(largest: f64) -> impl Strategy<Value = f64> {
-        prop_oneof![
-            -largest..=largest,
-            -1.0..=1.0f64,
-            -1e-9..=1e-9f64,
-            Just(largest),
-            Just(-largest),
-            Just(0.0),
-            Just(-0.0),
-            Just(f64::MIN_POSITIVE),
-            Just(5e-324),
-            Just(0.49999999999999994),
-            Just(0.5),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn encoding_is_the_sum_of_shifted_integers(
-            (f, i, d, at) in (0u32..=60, 1u32..=60, 0usize..4).prop_flat_map(|(f, i, d)| (Just(f), Just(i), Just(d), 0..=d)),
-            seed in prop::collection::vec(value(1.0), 64),
-        ) {
-            let params = params(f, i, d);
-            let values: Vec<f64> = seed.iter().take(params.slots()).map(|x| x * params.max_value()).collect();
-            for n in moduli(&params) {
-                let words_of_n = words(&n, &params);
-                let got = encode(&params, &values, at, &words_of_n);
-                prop_assert_eq!(BigUint::new(got.iter().flat_map(|w| [*w as u32, (w >> 32) as u32]).collect()), oracle(&params, &values, at, &n));
-                let back = decode(&params, &got, at, &words_of_n).unwrap();
-                let half = 0.5 * power_of_two(-(params.exponent(at) as i32));
-                for (x, y) in values.iter().zip(&back) {
-                    prop_assert!((x - y).abs() <= half + DECODING_ERROR * x.abs(), "{} came back as {}", x, y);
-                }
-            }
-        }
-
-        #[test]
-        fn weights_are_rounded_exactly(x in value(1e12), bits in 0u32..=120) {
-            let w = Weight::new(x, bits);
-            prop_assert_eq!(&w.integer, &exact(x, bits));
-            prop_assert!(w.rounding <= 0.5 * power_of_two(-(bits as i32)));
-            let exact_weight = exact(x, 1074.min(bits + 1000));
-            let difference = (exact_weight - (w.integer << (1074.min(bits + 1000) - bits))).magnitude().clone();
-            prop_assert_eq!(BigInt::from(difference), exact(w.rounding, 1074.min(bits + 1000)));
-        }
-    }
-
-    #[test]
-    fn extremes_do_not_carry_into_neighbours() {
-        let params = params(8, 12, 1);
-        let m = params.max_value();
-        for n in moduli(&params) {
-            let n = words(&n, &params);
-            for depth in 0..=1 {
-                let values: Vec<f64> = (0..params.slots())
-                    .map(|i| [m, -m, 0.0, -m, 2f64.powi(-8), m, -2f64.powi(-8)][i % 7])
-                    .collect();
-                let got = decode(&params, &encode(&params, &values, depth, &n), depth, &n).unwrap();
-                assert_eq!(got, values);
-            }
-        }
-    }
-
-    #[test]
-    fn the_band_and_slots_beyond_their_range_are_refused() {
-        let params = params(8, 12, 1);
-        let n = moduli(&params)[0].clone();
-        let n_words = words(&n, &params);
-        let top = params.slot_width() as usize * params.slots();
-        let f = params.exponent(1);
-        let refused = |m: BigUint| {
-            matches!(
-                decode(&params, &words(&m, &params), 1, &n_words),
-                Err(Error::Decryption)
-            )
-        };
-        for m in [
-            &n / 3u8,
-            &n / 2u8,
-            &n * 2u8 / 3u8,
-            BigUint::from(1u8) << top,
-            &n - (BigUint::from(1u8) << top),
-            BigUint::from(1u8) << (top - 1),
-        ] {
-            assert!(refused(m));
-        }
-        let limit = BigUint::from(3u8) << (12 + f - 1);
-        assert!(!refused(limit.clone()) && refused(&limit + 1u8));
-        assert!(!refused(&n - &limit) && refused(&n - &limit - 1u8));
-        let second = &limit << params.slot_width() as usize;
-        assert!(
-            !refused(second.clone())
-                && refused(second + (BigUint::from(1u8) << params.slot_width() as usize))
-        );
-    }
-}
+mod constant_time;
+#[cfg(test)]
+mod tests;
