@@ -409,10 +409,13 @@ impl Machine {
     }
 }
 
+fn deep() -> bool {
+    std::env::var_os("CIPHERBLAS_DEEP").is_some_and(|v| v == "1")
+}
+
 /// Runs a share of all circuits, and shows that they were no idle ones.
 fn run(params: Params, seed: u64, noisy: bool) {
-    let deep = std::env::var_os("CIPHERBLAS_DEEP").is_some_and(|v| v == "1");
-    let circuits = if deep { 10_000 } else { 1_000 } / 5;
+    let circuits = if deep() { 10_000 } else { 1_000 } / 5;
     let mut machine = Machine::new(params, seed);
     for _ in 0..circuits {
         machine.circuit();
@@ -469,4 +472,19 @@ fn small_values() {
 #[test]
 fn at_the_bound_of_the_noise() {
     run(toy(1, 48, 1, 0, 1 << 5), 5, true);
+}
+
+/// A secure ring, large enough for several threads.
+#[test]
+fn parameters_of_a_job() {
+    let params = Params::builder()
+        .depth(2)
+        .plaintext_bits(40)
+        .build()
+        .unwrap();
+    assert!(params.security().is_some());
+    let mut machine = Machine::new(params, 6);
+    for _ in 0..if deep() { 100 } else { 10 } {
+        machine.circuit();
+    }
 }

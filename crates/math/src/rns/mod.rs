@@ -329,6 +329,7 @@ impl BaseConverter {
             Kind::Avx2 => unsafe {
                 match self.from.len() {
                     1 if target.weights[0] == 1.0 => avx2::reduce(target, y[0], out),
+                    1 if self.few() => avx2::finish_few::<1>(target, self.sums, y, out),
                     2 if self.few() => avx2::finish_few::<2>(target, self.sums, y, out),
                     3 if self.few() => avx2::finish_few::<3>(target, self.sums, y, out),
                     4 if self.few() => avx2::finish_few::<4>(target, self.sums, y, out),
