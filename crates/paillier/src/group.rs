@@ -4,7 +4,6 @@
 
 mod multi;
 
-use crate::arith::exp::pow_public;
 use crate::arith::limbs::{Secret, from_biguint, to_biguint, to_secret};
 use crate::keys::PublicKey;
 use cipherblas_scheme::{Error, Result};
@@ -173,11 +172,8 @@ impl PublicKey {
     /// # Errors
     /// As [`negate`](Self::negate).
     pub fn scale(&self, a: &Element, scalar: &BigInt) -> Result<Element> {
-        let power = Element::new(pow_public(
-            self.ring(),
-            a.limbs(),
-            &scalar.magnitude().to_u64_digits(),
-        ));
+        let magnitude = scalar.magnitude().to_u64_digits();
+        let power = Element::new(self.ring().pow_public(a.limbs(), &magnitude));
         if scalar.sign() == Sign::Minus {
             self.negate(&power)
         } else {

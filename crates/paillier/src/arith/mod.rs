@@ -9,6 +9,7 @@
 //! | `modulus` | residues modulo `n` |
 //! | `square` | residues modulo `n^2`, as two digits to the base `n` |
 //! | `checked` | products modulo `n^2` that notice faults |
+//! | `ifma` | the same on AVX-512 |
 //! | `exp` | powers |
 //! | `comb` | powers of one base from tables |
 //! | `testing` | for the tests of constant time |
@@ -21,6 +22,8 @@ mod adx;
 pub(crate) mod checked;
 mod comb;
 pub(crate) mod exp;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 pub(crate) mod kernel;
 pub(crate) mod limbs;
 pub(crate) mod modulus;
@@ -33,4 +36,4 @@ pub(crate) use comb::Comb;
 pub(crate) use exp::pow;
 pub(crate) use kernel::Kernel;
 pub(crate) use modulus::{Modulus, Scratch, limbs_for};
-pub(crate) use square::SquareRing;
+pub(crate) use square::{SquareRing, fastest};

@@ -9,6 +9,11 @@
 //! That is three products and two reductions of `l` limbs, 5 l^2 word multiplications; a product modulo `n^2` at `2 l`
 //! limbs takes 8 l^2. A square takes 3.5 l^2 instead of 6 l^2.
 
+use super::checked::{CheckedRing, Pairs};
+use super::comb::Comb;
+use super::exp::{self, Ring};
+#[cfg(target_arch = "x86_64")]
+use super::ifma::WideRing;
 use super::kernel::Kernel;
 use super::limbs::{self, Secret, secret};
 use super::modulus::{Modulus, Scratch};
@@ -20,7 +25,45 @@ pub(crate) struct SquareRing {
     one: Secret,
     /// `R^2 mod n^2`: brings a number below `R` to Montgomery form.
     enter: Secret,
+    /// The same ring for long computations, if the processor has something faster than the kernels.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) wide: Option<WideRing>,
 }
+
+/// A power that was checked.
+pub(crate) struct CheckedPower {
+    /// Out of Montgomery form: the digits `x, y < n`.
+    pub(crate) digits: Secret,
+    /// The fold of `y`.
+    pub(crate) fold: u64,
+    /// 1 if every check held.
+    pub(crate) sound: u64,
+}
+
+/// Runs `$body` with `$ring` the fastest form of the ring `$self`, and `$enter`, `$leave` the ways between it and the usual
+/// one.
+macro_rules! fastest {
+    ($self:ident, |$ring:ident, $enter:ident, $leave:ident| $body:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        if let Some($ring) = &$self.wide {
+            let $enter = |e: &[u64], scratch: &mut Scratch| $ring.enter(e, scratch);
+            let $leave = |mut e: Secret, scratch: &mut Scratch| {
+                $ring.mul_assign(&mut e, $ring.leaving(), scratch);
+                $self.settle($ring, &e)
+            };
+            return $body;
+        }
+        let $ring = $self;
+        let $enter = |e: &[u64], _: &mut Scratch| {
+            let mut copy = secret(e.len());
+            copy.copy_from_slice(e);
+            copy
+        };
+        let $leave = |e: Secret, _: &mut Scratch| e;
+        $body
+    }};
+}
+pub(crate) use fastest;
 
 /// How often `n` was subtracted at the end of a product.
 #[derive(Clone, Copy)]
@@ -41,6 +84,8 @@ impl SquareRing {
             one: secret(2 * len),
             enter: secret(2 * len),
             base,
+            #[cfg(target_arch = "x86_64")]
+            wide: None,
         };
         for _ in 0..64 * len {
             ring.double(&mut power);
@@ -50,6 +95,10 @@ impl SquareRing {
             ring.double(&mut power);
         }
         ring.enter.copy_from_slice(&power);
+        #[cfg(target_arch = "x86_64")]
+        if kernel != Kernel::Portable {
+            ring.wide = WideRing::new(&ring);
+        }
         ring
     }
 
@@ -65,6 +114,8 @@ impl SquareRing {
     pub(crate) fn secrets(&self) -> Vec<&[u64]> {
         let mut secrets = self.base.secrets();
         secrets.extend([&self.one[..], &self.enter]);
+        #[cfg(target_arch = "x86_64")]
+        secrets.extend(self.wide.iter().flat_map(WideRing::secrets));
         secrets
     }
     pub(crate) fn scratch(&self) -> Scratch {
@@ -75,7 +126,7 @@ impl SquareRing {
         &self.one
     }
 
-    fn double(&self, e: &mut [u64]) {
+    pub(super) fn double(&self, e: &mut [u64]) {
         let (x, y) = e.split_at_mut(self.base.len());
         let carry = self.base.double(x);
         self.base.double(y);
@@ -158,17 +209,8 @@ impl SquareRing {
         let high = &mut cross[len..];
         let change = limbs::add_signed(high, carry, borrow);
         let top = top.wrapping_add(y_top).wrapping_add(change);
-        // In 0..=2: 2 stands for a value above n, whose difference has top 1 or 0.
-        let borrow = kernel.sub(y, high, n);
-        let below = borrow & limbs::is_zero_word(top);
-        limbs::replace(y, high, limbs::mask(below));
-        let top = top.wrapping_sub(borrow & (1 ^ below));
-        let still_below = kernel.sub(spare, y, n) & limbs::is_zero_word(top);
-        limbs::replace(y, spare, limbs::mask(1 ^ still_below));
-        Taken {
-            carry,
-            upper: (1 ^ below).wrapping_add(1 ^ still_below),
-        }
+        let upper = self.subtract_twice(y, high, top, spare);
+        Taken { carry, upper }
     }
 
     /// An integer of any length modulo `n^2`, in Montgomery form: Horner over chunks of `l` limbs.
@@ -223,5 +265,135 @@ impl SquareRing {
         let mut term = secret(x.len());
         self.base.mul(&mut term, x, m, scratch);
         self.base.add(y, &term);
+    }
+
+    /// `base^exponent`, constant time in both; see [`exp::pow`].
+    pub(crate) fn pow(&self, base: &[u64], exponent: &[u64], bits: usize) -> Secret {
+        fastest!(self, |ring, enter, leave| {
+            let mut scratch = ring.scratch();
+            let base = enter(base, &mut scratch);
+            leave(exp::pow(ring, &base, exponent, bits), &mut scratch)
+        })
+    }
+    /// `base^exponent` for a public exponent; see [`exp::pow_public`].
+    pub(crate) fn pow_public(&self, base: &[u64], exponent: &[u64]) -> Secret {
+        fastest!(self, |ring, enter, leave| {
+            let mut scratch = ring.scratch();
+            let base = enter(base, &mut scratch);
+            leave(exp::pow_public(ring, &base, exponent), &mut scratch)
+        })
+    }
+    /// Tables of a base, for [`comb_pow`](Self::comb_pow) of the same ring.
+    pub(crate) fn comb(&self, base: &[u64], bits: usize) -> Comb {
+        fastest!(self, |ring, enter, _leave| {
+            let base = enter(base, &mut ring.scratch());
+            Comb::new(ring, &base, bits)
+        })
+    }
+    /// The base of the tables to the power of `exponent`.
+    pub(crate) fn comb_pow(&self, comb: &Comb, exponent: &[u64]) -> Secret {
+        fastest!(self, |ring, _enter, leave| {
+            leave(comb.pow(ring, exponent), &mut ring.scratch())
+        })
+    }
+
+    /// As [`pow`](Self::pow), every product checked, and out of Montgomery form. A fault strikes where `plant` says: after
+    /// so many products, the limb, the bits.
+    pub(crate) fn pow_checked(
+        &self,
+        base: &[u64],
+        exponent: &[u64],
+        bits: usize,
+        plant: Option<(usize, usize, u64)>,
+    ) -> CheckedPower {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = &self.wide {
+            let mut scratch = wide.scratch();
+            let (entered, again) = (
+                wide.enter(base, &mut scratch),
+                wide.enter(base, &mut scratch),
+            );
+            let mut sound = limbs::equal(&entered, &again);
+            let (power, held) =
+                checked_power(wide, &entered, exponent, bits, plant, wide.leaving());
+            let settled = self.settle(wide, &power);
+            sound &= held & limbs::equal(&settled, &self.settle(wide, &power));
+            // The folds are held once more after their use.
+            sound &= CheckedRing::new(wide).intact(&power);
+            return self.leave_checked(&settled, sound);
+        }
+        let (power, sound) = checked_power(self, base, exponent, bits, plant, &self.one);
+        let sound = sound & CheckedRing::new(self).intact(&power);
+        self.leave_checked(&power[..self.len()], sound)
+    }
+
+    fn leave_checked(&self, power: &[u64], sound: u64) -> CheckedPower {
+        let ring = CheckedRing::new(self);
+        let mut scratch = SquareRing::scratch(self);
+        let mut digits = ring.element(power);
+        ring.leave(&mut digits, &mut scratch);
+        CheckedPower {
+            fold: ring.upper_fold(&digits),
+            sound: sound & ring.sound(),
+            digits,
+        }
+    }
+
+    /// The unique form of what has left the wide ring.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn settle(&self, wide: &WideRing, e: &[u64]) -> Secret {
+        let len = self.base.len();
+        let (low, mut high) = wide.unpack(e, len);
+        let mut out = secret(2 * len);
+        let (x, y) = out.split_at_mut(len);
+        let carry = self.base.subtract_to(x, &low[..len], low[len]);
+        // y < 3 n, and the carry.
+        limbs::add_assign(&mut high, &[carry]);
+        let top = high[len];
+        self.subtract_twice(y, &high[..len], top, &mut secret(len));
+        out
+    }
+    /// `out = value mod n` for a value below `3 n` with `top` above its limbs; returns how often `n` was subtracted.
+    fn subtract_twice(&self, out: &mut [u64], value: &[u64], top: u64, spare: &mut [u64]) -> u64 {
+        let (kernel, n) = (self.base.kernel, self.base.n());
+        let borrow = kernel.sub(out, value, n);
+        let below = borrow & limbs::is_zero_word(top);
+        limbs::replace(out, value, limbs::mask(below));
+        let top = top.wrapping_sub(borrow & (1 ^ below));
+        let still_below = kernel.sub(spare, out, n) & limbs::is_zero_word(top);
+        limbs::replace(out, spare, limbs::mask(1 ^ still_below));
+        (1 ^ below).wrapping_add(1 ^ still_below)
+    }
+}
+
+/// A checked power, times `last`; and 1 if the checks held.
+fn checked_power<P: Pairs>(
+    ring: &P,
+    base: &[u64],
+    exponent: &[u64],
+    bits: usize,
+    plant: Option<(usize, usize, u64)>,
+    last: &[u64],
+) -> (Secret, u64) {
+    let mut ring = CheckedRing::new(ring);
+    if let Some((step, limb, mask)) = plant {
+        ring.plant(step, limb, mask);
+    }
+    let mut power = exp::pow(&ring, &ring.element(base), exponent, bits);
+    let last = ring.element(last);
+    ring.mul_assign(&mut power, &last, &mut ring.scratch());
+    (power, ring.sound())
+}
+
+impl Pairs for SquareRing {
+    const DIGIT: u32 = 64;
+    fn modulus(&self) -> &[u64] {
+        self.base.n()
+    }
+    fn mul_taken(&self, a: &mut [u64], b: &[u64], scratch: &mut Scratch) -> Taken {
+        self.mul_assign(a, b, scratch)
+    }
+    fn sqr_taken(&self, a: &mut [u64], scratch: &mut Scratch) -> Taken {
+        self.sqr_assign(a, scratch)
     }
 }

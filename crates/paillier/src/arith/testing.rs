@@ -4,7 +4,6 @@
 #![allow(unsafe_code)]
 #![allow(missing_docs)]
 
-use super::exp::{pow, pow_public};
 use super::table::Table;
 use super::{Comb, Kernel, SquareRing};
 
@@ -21,7 +20,7 @@ impl Powers {
         let ring = SquareRing::new(Kernel::detect(), n);
         let base = ring.reduce(base, &mut ring.scratch()).to_vec();
         Self {
-            comb: Comb::new(&ring, &base, bits),
+            comb: ring.comb(&base, bits),
             ring,
             base,
             bits,
@@ -32,13 +31,13 @@ impl Powers {
         self.ring.secrets()
     }
     pub fn windows(&self, exponent: &[u64]) -> Vec<u64> {
-        pow(&self.ring, &self.base, exponent, self.bits).to_vec()
+        self.ring.pow(&self.base, exponent, self.bits).to_vec()
     }
     pub fn comb(&self, exponent: &[u64]) -> Vec<u64> {
-        self.comb.pow(&self.ring, exponent).to_vec()
+        self.ring.comb_pow(&self.comb, exponent).to_vec()
     }
     pub fn leaking(&self, exponent: &[u64]) -> Vec<u64> {
-        pow_public(&self.ring, &self.base, exponent).to_vec()
+        self.ring.pow_public(&self.base, exponent).to_vec()
     }
 }
 

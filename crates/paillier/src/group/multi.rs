@@ -12,7 +12,7 @@
 use super::Element;
 use crate::arith::exp::{Ring, bit_length, odd_powers, sliding_digits};
 use crate::arith::limbs::{Secret, bits_at, secret};
-use crate::arith::{Scratch, SquareRing};
+use crate::arith::{Scratch, SquareRing, fastest};
 use crate::keys::PublicKey;
 use cipherblas_scheme::{Error, Result};
 use num_bigint::{BigInt, Sign};
@@ -108,21 +108,49 @@ impl PublicKey {
         let ring = self.ring();
         let work = Work::of(&signs, elements.len());
         let method = method.unwrap_or_else(|| work.best(8 * ring.width()));
-        let products: Vec<Element> = match method {
-            Method::Straus(window) => {
-                let tables = tables(ring, elements, &work.used, window);
-                let width = ring.width();
-                parts
-                    .par_iter()
-                    .map(|part| straus(ring, part.terms, window, &tables, width))
-                    .collect()
-            }
-            Method::Pippenger(window) => parts
-                .par_iter()
-                .map(|part| pippenger(ring, part.terms, window, elements))
-                .collect(),
-        };
+        let products = self.products(elements, &parts, method, &work.used);
         self.join(rows.len(), &parts, products)
+    }
+
+    /// The product of powers of each part.
+    fn products(
+        &self,
+        elements: &[&Element],
+        parts: &[Part<'_>],
+        method: Method,
+        used: &[bool],
+    ) -> Vec<Element> {
+        let this = self.ring();
+        fastest!(this, |ring, enter, leave| {
+            let bases: Vec<Secret> = elements
+                .par_iter()
+                .zip(used)
+                .map_init(
+                    || ring.scratch(),
+                    |scratch, (element, &used)| {
+                        if used {
+                            enter(&element.0, scratch)
+                        } else {
+                            secret(0)
+                        }
+                    },
+                )
+                .collect();
+            let tables = match method {
+                Method::Straus(window) => tables(ring, &bases, window),
+                Method::Pippenger(_) => Vec::new(),
+            };
+            parts
+                .par_iter()
+                .map(|part| {
+                    let product = match method {
+                        Method::Straus(window) => straus(ring, part.terms, window, &tables),
+                        Method::Pippenger(window) => pippenger(ring, part.terms, window, &bases),
+                    };
+                    Element::new(leave(product, &mut ring.scratch()))
+                })
+                .collect()
+        })
     }
 
     /// Products of the parts of each row, divided by those of its denominator.
@@ -275,18 +303,17 @@ impl Work {
     }
 }
 
-/// Odd powers of the elements that occur.
-fn tables(ring: &SquareRing, elements: &[&Element], used: &[bool], window: usize) -> Vec<Secret> {
-    elements
+/// Odd powers of the bases that occur: the others are empty.
+fn tables<R: Ring + Sync>(ring: &R, bases: &[Secret], window: usize) -> Vec<Secret> {
+    bases
         .par_iter()
-        .zip(used)
         .map_init(
             || ring.scratch(),
-            |scratch, (element, &used)| {
-                if used {
-                    odd_powers(ring, &element.0, 1 << (window - 1), scratch)
-                } else {
+            |scratch, base| {
+                if base.is_empty() {
                     secret(0)
+                } else {
+                    odd_powers(ring, base, 1 << (window - 1), scratch)
                 }
             },
         )
@@ -294,16 +321,16 @@ fn tables(ring: &SquareRing, elements: &[&Element], used: &[bool], window: usize
 }
 
 /// An accumulator that is 1 until something is multiplied in.
-struct Product<'a> {
-    ring: &'a SquareRing,
+struct Product<'a, R> {
+    ring: &'a R,
     value: Secret,
     one: bool,
 }
 
-impl<'a> Product<'a> {
-    fn new(ring: &'a SquareRing) -> Self {
+impl<'a, R: Ring> Product<'a, R> {
+    fn new(ring: &'a R) -> Self {
         let mut value = secret(ring.width());
-        value.copy_from_slice(SquareRing::one(ring));
+        value.copy_from_slice(ring.one());
         Self {
             ring,
             value,
@@ -330,13 +357,8 @@ impl<'a> Product<'a> {
     }
 }
 
-fn straus(
-    ring: &SquareRing,
-    terms: &[Term],
-    window: usize,
-    tables: &[Secret],
-    width: usize,
-) -> Element {
+fn straus<R: Ring>(ring: &R, terms: &[Term], window: usize, tables: &[Secret]) -> Secret {
+    let width = ring.width();
     let mut digits: Vec<(usize, usize, Range<usize>)> = terms
         .iter()
         .flat_map(|term| {
@@ -362,10 +384,10 @@ fn straus(
     for _ in 0..at {
         product.square(&mut scratch);
     }
-    Element::new(product.value)
+    product.value
 }
 
-fn pippenger(ring: &SquareRing, terms: &[Term], window: usize, elements: &[&Element]) -> Element {
+fn pippenger<R: Ring>(ring: &R, terms: &[Term], window: usize, bases: &[Secret]) -> Secret {
     let longest = terms
         .iter()
         .map(|term| bit_length(&term.magnitude))
@@ -373,7 +395,8 @@ fn pippenger(ring: &SquareRing, terms: &[Term], window: usize, elements: &[&Elem
         .unwrap_or(0);
     let mut scratch = ring.scratch();
     let mut product = Product::new(ring);
-    let mut buckets: Vec<Product<'_>> = (1..1usize << window).map(|_| Product::new(ring)).collect();
+    let mut buckets: Vec<Product<'_, R>> =
+        (1..1usize << window).map(|_| Product::new(ring)).collect();
     for i in (0..longest.div_ceil(window)).rev() {
         for _ in 0..window {
             product.square(&mut scratch);
@@ -381,7 +404,7 @@ fn pippenger(ring: &SquareRing, terms: &[Term], window: usize, elements: &[&Elem
         for term in terms {
             let digit = bits_at(&term.magnitude, i * window, window) as usize;
             if digit > 0 {
-                buckets[digit - 1].mul(&elements[term.index].0, &mut scratch);
+                buckets[digit - 1].mul(&bases[term.index], &mut scratch);
             }
         }
         // prod_d bucket_d^d: the products of the buckets from d up, multiplied over all d.
@@ -392,7 +415,7 @@ fn pippenger(ring: &SquareRing, terms: &[Term], window: usize, elements: &[&Elem
             bucket.one = true;
         }
     }
-    Element::new(product.value)
+    product.value
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The modulus, checked; encryption for whoever does not know its factors.
 
-use crate::arith::exp::{bit_length, pow_public};
+use crate::arith::exp::bit_length;
 use crate::arith::limbs::{self, Secret, from_biguint, secret};
 use crate::arith::{Comb, Kernel, SquareRing, limbs_for};
 use crate::group::Element;
@@ -209,7 +209,7 @@ impl PublicKey {
                 let mut base = secret(ring.len());
                 let r = prime::uniform_below(ring.base().n(), rng)?;
                 base[..r.len()].copy_from_slice(&r);
-                Ok(pow_public(ring, &base, ring.base().n()))
+                Ok(ring.pow_public(&base, ring.base().n()))
             }
             Blinding::ShortExponent => {
                 let comb = match self.0.short.get() {
@@ -220,7 +220,7 @@ impl PublicKey {
                     }
                 };
                 let exponent = prime::random(self.short_bits(), rng);
-                Ok(comb.pow(ring, &exponent))
+                Ok(ring.comb_pow(comb, &exponent))
             }
         }
     }
@@ -239,8 +239,8 @@ impl PublicKey {
         base.negate(&mut y);
         let mut h = secret(ring.len());
         h[..base.len()].copy_from_slice(&y);
-        let h = pow_public(ring, &h, base.n());
-        Ok(Comb::new(ring, &h, self.short_bits()))
+        let h = ring.pow_public(&h, base.n());
+        Ok(ring.comb(&h, self.short_bits()))
     }
 
     /// `r^n mod n^2` blinds the element anew: it decrypts to the same, and nothing else can be seen of its history.

@@ -1,10 +1,10 @@
 //! The factors of the modulus: generation, encryption and decryption by halves.
 
 use super::public::{INSECURE_MIN_BITS, MIN_BITS, PublicKey, bits_of, check_bits};
-use crate::arith::checked::{CheckedRing, fold, same_fold};
+use crate::arith::checked::{fold, same_fold};
 use crate::arith::exp::{bit_length, invert_prime};
 use crate::arith::limbs::{self, Secret, secret, to_biguint, to_secret};
-use crate::arith::{Comb, Kernel, Scratch, SquareRing, limbs_for, pow};
+use crate::arith::{Comb, Kernel, Scratch, SquareRing, limbs_for};
 use crate::group::Element;
 use crate::prime;
 use cipherblas_scheme::{Error, Result};
@@ -449,10 +449,10 @@ impl Half {
                 // g^p mod p^2 has the order of g mod p.
                 let mut element = secret(ring.len());
                 element[..base.len()].copy_from_slice(&generator);
-                let residue = pow(&ring, &element, base.n(), bits);
+                let residue = ring.pow(&element, base.n(), bits);
                 Some(Structure {
                     cofactor,
-                    residues: Comb::new(&ring, &residue, bits),
+                    residues: ring.comb(&residue, bits),
                 })
             }
         };
@@ -471,7 +471,7 @@ impl Half {
     fn residue<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Secret> {
         if let Some(structure) = &self.structure {
             let exponent = prime::uniform_below(&self.order, rng)?;
-            return Ok(structure.residues.pow(&self.ring, &exponent));
+            return Ok(self.ring.comb_pow(&structure.residues, &exponent));
         }
         let base = self.ring.base();
         // 1 ..= p - 1
@@ -479,7 +479,7 @@ impl Half {
         limbs::add_assign(&mut a, &[1]);
         let mut element = secret(self.ring.len());
         element[..base.len()].copy_from_slice(&a);
-        Ok(pow(&self.ring, &element, base.n(), self.bits))
+        Ok(self.ring.pow(&element, base.n(), self.bits))
     }
 
     /// The plaintext modulo `p`: `c^(p - 1) = 1 - m (n / p) p (mod p^2)`.
@@ -496,20 +496,16 @@ impl Half {
         let again = self.ring.reduce(c, &mut scratch);
         let mut sound = limbs::equal(&residue, &again);
 
-        let mut ring = CheckedRing::new(&self.ring);
-        if let Some(Fault {
-            place: Place::Power { step, limb },
-            mask,
-            ..
-        }) = fault
-        {
-            ring.plant(step, limb, mask);
-        }
-        let mut power = pow(&ring, &ring.element(&residue), &self.order, self.bits);
-        ring.leave(&mut power, &mut scratch);
-        sound &= ring.sound();
-        let fold = ring.upper_fold(&power);
-        let (one, rest) = power.split_at(base.len());
+        let plant = fault.and_then(|fault| match fault.place {
+            Place::Power { step, limb } => Some((step, limb, fault.mask)),
+            _ => None,
+        });
+        let power = self
+            .ring
+            .pow_checked(&residue, &self.order, self.bits, plant);
+        sound &= power.sound;
+        let fold = power.fold;
+        let (one, rest) = power.digits.split_at(base.len());
         let mut expected = secret(base.len());
         expected[0] = 1;
         sound &= limbs::equal(one, &expected);
