@@ -4,12 +4,12 @@
 
 mod multi;
 
+use crate::arith::gcd;
 use crate::arith::limbs::{Secret, from_biguint, to_biguint, to_secret};
 use crate::keys::PublicKey;
 use cipherblas_scheme::{Error, Result};
 use num_bigint::{BigInt, BigUint, Sign};
-use num_integer::Integer;
-use num_traits::{One, Zero};
+use num_traits::Zero;
 use std::fmt;
 
 pub use multi::Weight;
@@ -64,10 +64,11 @@ impl PublicKey {
         if c >= self.n_squared() {
             return malformed("a number of n^2 or more");
         }
-        if !c.gcd(self.n()).is_one() {
+        let ring = self.ring();
+        let n = ring.base().n();
+        if !gcd::are_coprime(&from_biguint(&(c % self.n()), n.len()), n) {
             return malformed("a factor in common with n");
         }
-        let ring = self.ring();
         let limbs = from_biguint(c, ring.len());
         Ok(Element::new(ring.reduce(&limbs, &mut ring.scratch())))
     }
@@ -145,12 +146,11 @@ impl PublicKey {
         let mut x = crate::arith::limbs::secret(base.len());
         x.copy_from_slice(&a.0[..base.len()]);
         base.leave(&mut x, &mut scratch);
-        let inverse = to_biguint(&x).modinv(self.n()).ok_or_else(|| Error::Wire {
+        let mut inverse = gcd::invert(&x, base.n()).ok_or_else(|| Error::Wire {
             what: "Paillier ciphertext",
             got: "a factor in common with n".into(),
             expected: "a unit modulo n^2".into(),
         })?;
-        let mut inverse = from_biguint(&inverse, base.len());
         base.enter(&mut inverse, &mut scratch);
         Ok(Element::new(ring.lift_inverse(
             &a.0,

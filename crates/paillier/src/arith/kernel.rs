@@ -1,9 +1,11 @@
 //! Which multiplication code runs: decided once per process.
 
 #[cfg(target_arch = "x86_64")]
-use super::adx::Adx;
+use super::{adx::Adx, ifma::Ifma};
 use super::{limbs, portable};
 use cipherblas_math::Backend;
+use cipherblas_math::backend::BACKEND_VARIABLE;
+use std::sync::OnceLock;
 
 /// The instructions that the kernels use. A value other than `Portable` is proof that the processor has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,19 +15,29 @@ pub(crate) enum Kernel {
     /// `mulx`, `adcx`, `adox`.
     #[cfg(target_arch = "x86_64")]
     Adx(Adx),
+    /// The same, and AVX-512 IFMA for powers modulo squares.
+    #[cfg(target_arch = "x86_64")]
+    Ifma(Adx, Ifma),
 }
 
 impl Kernel {
-    /// The fastest, or the reference if `CIPHERBLAS_BACKEND=scalar`.
+    /// The fastest; the reference if `CIPHERBLAS_BACKEND=scalar`, nothing of AVX-512 if it is `avx2`.
     pub(crate) fn detect() -> Self {
-        if Backend::detect() == Backend::scalar() {
-            return Self::Portable;
-        }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(adx) = Adx::detect() {
-            return Self::Adx(adx);
-        }
-        Self::Portable
+        static DETECTED: OnceLock<Kernel> = OnceLock::new();
+        *DETECTED.get_or_init(|| {
+            if Backend::detect() == Backend::scalar() {
+                return Self::Portable;
+            }
+            #[cfg(target_arch = "x86_64")]
+            if let Some(adx) = Adx::detect() {
+                let narrow = std::env::var_os(BACKEND_VARIABLE).is_some();
+                return match Ifma::detect() {
+                    Some(ifma) if !narrow => Self::Ifma(adx, ifma),
+                    _ => Self::Adx(adx),
+                };
+            }
+            Self::Portable
+        })
     }
 
     /// Every kernel that this processor can run, the reference first.
@@ -33,7 +45,10 @@ impl Kernel {
     pub(crate) fn all() -> Vec<Self> {
         let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
-        all.extend(Adx::detect().map(Self::Adx));
+        if let Some(adx) = Adx::detect() {
+            all.push(Self::Adx(adx));
+            all.extend(Ifma::detect().map(|ifma| Self::Ifma(adx, ifma)));
+        }
         all
     }
 
@@ -43,7 +58,7 @@ impl Kernel {
         match self {
             Self::Portable => portable::mul_add(out, a, b),
             #[cfg(target_arch = "x86_64")]
-            Self::Adx(adx) => adx.mul_add(out, a, b),
+            Self::Adx(adx) | Self::Ifma(adx, _) => adx.mul_add(out, a, b),
         }
     }
 
@@ -60,7 +75,7 @@ impl Kernel {
         match self {
             Self::Portable => portable::square(out, a),
             #[cfg(target_arch = "x86_64")]
-            Self::Adx(adx) => adx.square(out, a),
+            Self::Adx(adx) | Self::Ifma(adx, _) => adx.square(out, a),
         }
     }
 
@@ -71,7 +86,7 @@ impl Kernel {
         match self {
             Self::Portable => portable::reduce(t, n, n0, quotient),
             #[cfg(target_arch = "x86_64")]
-            Self::Adx(adx) => adx.reduce(t, n, n0, quotient),
+            Self::Adx(adx) | Self::Ifma(adx, _) => adx.reduce(t, n, n0, quotient),
         }
     }
 
@@ -84,7 +99,7 @@ impl Kernel {
                 limbs::sub_assign(out, b)
             }
             #[cfg(target_arch = "x86_64")]
-            Self::Adx(adx) => adx.sub(out, a, b),
+            Self::Adx(adx) | Self::Ifma(adx, _) => adx.sub(out, a, b),
         }
     }
 
@@ -94,7 +109,7 @@ impl Kernel {
         match self {
             Self::Portable => limbs::sub_assign(out, a),
             #[cfg(target_arch = "x86_64")]
-            Self::Adx(adx) => adx.sub_assign(out, a),
+            Self::Adx(adx) | Self::Ifma(adx, _) => adx.sub_assign(out, a),
         }
     }
 
@@ -104,7 +119,7 @@ impl Kernel {
         match self {
             Self::Portable => limbs::double(out),
             #[cfg(target_arch = "x86_64")]
-            Self::Adx(adx) => adx.double(out),
+            Self::Adx(adx) | Self::Ifma(adx, _) => adx.double(out),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `ifma` | the same on AVX-512 |
 //! | `exp` | powers |
 //! | `comb` | powers of one base from tables |
+//! | `gcd` | inverses of public numbers |
 //! | `testing` | for the tests of constant time |
 //! | `table` | reads that touch every entry |
 //!
@@ -22,6 +23,7 @@ mod adx;
 pub(crate) mod checked;
 mod comb;
 pub(crate) mod exp;
+pub(crate) mod gcd;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 pub(crate) mod kernel;

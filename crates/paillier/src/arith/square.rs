@@ -96,8 +96,8 @@ impl SquareRing {
         }
         ring.enter.copy_from_slice(&power);
         #[cfg(target_arch = "x86_64")]
-        if kernel != Kernel::Portable {
-            ring.wide = WideRing::new(&ring);
+        if let Kernel::Ifma(_, proof) = kernel {
+            ring.wide = WideRing::new(proof, &ring);
         }
         ring
     }
@@ -395,5 +395,58 @@ impl Pairs for SquareRing {
     }
     fn sqr_taken(&self, a: &mut [u64], scratch: &mut Scratch) -> Taken {
         self.sqr_assign(a, scratch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith::limbs::to_biguint;
+    use num_bigint::BigUint;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Every kernel, every number of vectors: powers in all ways, sums, inverses, against big integers.
+        #[test]
+        fn agrees_with_big_integers(
+            len in 1usize..70,
+            n in prop::collection::vec(any::<u64>(), 70),
+            base in prop::collection::vec(any::<u64>(), 140),
+            exponent in prop::collection::vec(any::<u64>(), 1..4),
+            edge in 0..4,
+        ) {
+            let mut n = n[..len].to_vec();
+            n[0] |= 1;
+            n[len - 1] |= 1 << 63;
+            if edge == 0 { n.fill(u64::MAX); }
+            let big = to_biguint(&n);
+            let square = &big * &big;
+            let base = if edge == 1 { &square - 1u8 } else { to_biguint(&base) };
+            let exponent_number = to_biguint(&exponent);
+            let bits = 64 * exponent.len();
+            let want = base.modpow(&exponent_number, &square);
+            for kernel in Kernel::all() {
+                let ring = SquareRing::new(kernel, &n);
+                let mut scratch = SquareRing::scratch(&ring);
+                let e = ring.reduce(&base.to_u64_digits(), &mut scratch);
+                let mut integer = |e: &[u64]| to_biguint(&ring.to_integer(e, &mut scratch));
+                prop_assert_eq!(integer(&e), &base % &square);
+                prop_assert_eq!(integer(&ring.pow(&e, &exponent, bits)), want.clone(), "{:?}", kernel);
+                prop_assert_eq!(integer(&ring.pow_public(&e, &exponent)), want.clone(), "{:?}", kernel);
+                let comb = ring.comb(&e, bits);
+                prop_assert_eq!(integer(&ring.comb_pow(&comb, &exponent)), want.clone(), "{:?}", kernel);
+                let checked = ring.pow_checked(&e, &exponent, bits, None);
+                prop_assert_eq!(checked.sound, 1, "{:?}", kernel);
+                let half = ring.base().len();
+                let digits = to_biguint(&checked.digits[..half]) + to_biguint(&checked.digits[half..2 * half]) * &big;
+                prop_assert_eq!(digits, want.clone(), "{:?}", kernel);
+                let mut sum = e.to_vec();
+                ring.add(&mut sum, &e);
+                ring.sub(&mut sum, ring.one());
+                prop_assert_eq!(integer(&sum), (&base + &base + &square - BigUint::from(1u8)) % &square);
+            }
+        }
     }
 }
