@@ -6,18 +6,31 @@
 
 #![allow(unsafe_code)]
 
+use super::table;
 use std::arch::naked_asm;
 
 const BLOCK: usize = 8;
 
-/// Proof that the processor has BMI2 and ADX.
+/// Proof that the processor has BMI2, ADX and AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adx(());
 
 impl Adx {
     pub(crate) fn detect() -> Option<Self> {
-        (std::arch::is_x86_feature_detected!("bmi2") && std::arch::is_x86_feature_detected!("adx"))
-            .then_some(Self(()))
+        (std::arch::is_x86_feature_detected!("bmi2")
+            && std::arch::is_x86_feature_detected!("adx")
+            && std::arch::is_x86_feature_detected!("avx2"))
+        .then_some(Self(()))
+    }
+
+    /// [`table::gather`] in AVX2.
+    pub(crate) fn gather(self, entries: &[u64], width: usize, masks: &[u64], out: &mut [u64]) {
+        #[target_feature(enable = "avx2")]
+        fn gather(entries: &[u64], width: usize, masks: &[u64], out: &mut [u64]) {
+            table::gather(entries, width, masks, out);
+        }
+        // SAFETY: the processor has AVX2 (`self`).
+        unsafe { gather(entries, width, masks, out) }
     }
 
     /// `out += a * b`, returns the carry; lengths are multiples of 8 and `out.len() == a.len() + b.len()`.

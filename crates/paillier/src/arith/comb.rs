@@ -4,8 +4,8 @@ use super::exp::Ring;
 use super::limbs::{Secret, bits_at, secret};
 use super::table::Table;
 
-/// Bits of a table index: a read of 32 entries takes a fraction of a product.
-const TEETH: usize = 5;
+/// Bits of a table index: a read of 64 entries takes a fraction of a product.
+const TEETH: usize = 6;
 /// Tables: each shortens the run of squarings, `bits / (TEETH * BLOCKS)` remain.
 const BLOCKS: usize = 8;
 
@@ -19,7 +19,7 @@ pub(crate) struct Comb {
 }
 
 impl Comb {
-    /// Tables for exponents below `2^bits`. Cost: `bits` squarings and 256 products.
+    /// Tables for exponents below `2^bits`. Cost: `bits` squarings and 512 products.
     pub(crate) fn new<R: Ring>(ring: &R, base: &[u64], bits: usize) -> Self {
         let spacing = bits.div_ceil(TEETH).max(1);
         let columns = spacing.div_ceil(BLOCKS);
@@ -64,7 +64,7 @@ impl Comb {
         }
     }
 
-    /// The base to the power of `exponent`, below `2^bits`. Cost: `bits / 5` products, `bits / 40` squarings.
+    /// The base to the power of `exponent`, below `2^bits`. Cost: `bits / 6` products, `bits / 48` squarings.
     pub(crate) fn pow<R: Ring>(&self, ring: &R, exponent: &[u64]) -> Secret {
         let mut scratch = ring.scratch();
         let mut result = secret(ring.width());

@@ -2,7 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::{adx::Adx, ifma::Ifma};
-use super::{limbs, portable};
+use super::{limbs, portable, table};
 use cipherblas_math::Backend;
 use cipherblas_math::backend::BACKEND_VARIABLE;
 use std::sync::OnceLock;
@@ -120,6 +120,15 @@ impl Kernel {
             Self::Portable => limbs::double(out),
             #[cfg(target_arch = "x86_64")]
             Self::Adx(adx) | Self::Ifma(adx, _) => adx.double(out),
+        }
+    }
+
+    /// `out` becomes the sum of all entries under their masks.
+    pub(crate) fn gather(self, entries: &[u64], width: usize, masks: &[u64], out: &mut [u64]) {
+        match self {
+            Self::Portable => table::gather(entries, width, masks, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Adx(adx) | Self::Ifma(adx, _) => adx.gather(entries, width, masks, out),
         }
     }
 }

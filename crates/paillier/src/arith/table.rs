@@ -1,5 +1,6 @@
 //! Tables that are read in full, whatever entry is wanted.
 
+use super::kernel::Kernel;
 use super::limbs::{Secret, is_zero_word, mask, secret};
 use zeroize::Zeroize;
 
@@ -32,16 +33,22 @@ impl Table {
         for (i, m) in masks[..count].iter_mut().enumerate() {
             *m = mask(is_zero_word(i as u64 ^ index));
         }
-        for (stripe, out) in out.chunks_exact_mut(STRIPE).enumerate() {
-            let mut sum = [0; STRIPE];
-            for (entry, &m) in self.entries.chunks_exact(self.width).zip(&masks) {
-                let part = &entry[stripe * STRIPE..(stripe + 1) * STRIPE];
-                for (s, &e) in sum.iter_mut().zip(part) {
-                    *s |= e & m;
-                }
-            }
-            out.copy_from_slice(&sum);
-        }
+        Kernel::detect().gather(&self.entries, self.width, &masks[..count], out);
         masks.zeroize();
+    }
+}
+
+/// `out` becomes the sum of all entries under their masks.
+#[inline(always)]
+pub(super) fn gather(entries: &[u64], width: usize, masks: &[u64], out: &mut [u64]) {
+    for (stripe, out) in out.chunks_exact_mut(STRIPE).enumerate() {
+        let mut sum = [0; STRIPE];
+        for (entry, &mask) in entries.chunks_exact(width).zip(masks) {
+            let part = &entry[stripe * STRIPE..(stripe + 1) * STRIPE];
+            for (s, &e) in sum.iter_mut().zip(part) {
+                *s |= e & mask;
+            }
+        }
+        out.copy_from_slice(&sum);
     }
 }
