@@ -6,9 +6,9 @@
 //! that `p = 3 (mod 4)`.
 //!
 //! Every candidate is fresh from the generator, so that what a rejected one takes says nothing about the accepted one.
-//! About one prime in 2000 has this form, so an algorithm that factors products of such primes would factor one product
-//! of two random primes in some 4 million. `p - 1` has a prime factor almost as long as `p`, which is what stands
-//! against Pollard's `p - 1` method; no method is known that profits from it.
+//! By the usual heuristics, one in about 5000 of the primes 3 modulo 4 has this form: so an algorithm that factors products
+//! of such primes would factor one product of two random primes in some 25 million. `p - 1` has a prime factor almost as
+//! long as `p`, which is what stands against Pollard's `p - 1` method; no method is known that profits from it.
 
 use crate::arith::exp::bit_length;
 use crate::arith::limbs::{self, Secret, secret};

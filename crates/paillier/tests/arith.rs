@@ -176,3 +176,110 @@ proptest! {
         prop_assert_eq!(common, other);
     }
 }
+
+/// Moduli that are no product of two large primes, and ciphertexts that are no units.
+#[test]
+fn bad_moduli_and_ciphertexts_are_refused() {
+    let key = key(512);
+    let (p, q) = key.primes();
+    let (p, q) = (number(&p), number(&q));
+    let pk = key.public_key();
+    let n = pk.n();
+    let got = |n: BigUint| match PublicKey::insecure_new(&n) {
+        Err(Error::Parameter { got, .. }) => got,
+        other => panic!("{n}: {other:?}"),
+    };
+    assert_eq!(got(n * 2u8), "an even number");
+    assert_eq!(got(n * 3u8), "a number with a small prime factor");
+    assert_eq!(got(n * 65_521u32), "a number with a small prime factor");
+    assert_eq!(got(p.clone()), "a prime");
+    assert_eq!(got(&p * &p), "a perfect power");
+    assert_eq!(got(q.pow(3)), "a perfect power");
+    assert_eq!(got(BigUint::from(u64::MAX)), "64");
+    assert_eq!(got(BigUint::from(3u8).pow(6000)), "9510");
+    assert!(matches!(PublicKey::new(n), Err(Error::Parameter { got, .. }) if got == "512"));
+
+    for c in [
+        BigUint::ZERO,
+        pk.n_squared().clone(),
+        pk.n_squared() + 5u8,
+        p.clone(),
+        &q * 77u8,
+        n.clone(),
+        n * &p,
+    ] {
+        assert!(matches!(
+            pk.element_from_biguint(&c),
+            Err(Error::Wire { .. })
+        ));
+    }
+    assert!(pk.element_from_biguint(&BigUint::from(1u8)).is_ok());
+    assert!(pk.element_from_biguint(&(pk.n_squared() - 1u8)).is_ok());
+}
+
+/// What the generated primes promise, checked with big integers; and a key that is read back with its cofactors.
+#[test]
+fn generated_primes_are_as_described() {
+    for seed in 0..3 {
+        let key = SecretKey::insecure_generate(512, &mut rng(100 + seed)).unwrap();
+        let (p, q) = key.primes();
+        let cofactors = key.cofactors().unwrap();
+        let one = BigUint::from(1u8);
+        for (prime, r) in [(number(&p), cofactors.0), (number(&q), cofactors.1)] {
+            assert_eq!(prime.bits(), 256);
+            assert_eq!(&prime >> 254u32, BigUint::from(3u8));
+            assert_eq!(&prime % 4u8, BigUint::from(3u8));
+            assert_eq!(r % 2, 1);
+            let (large, rest) = (&prime - 1u8).div_rem(&(BigUint::from(r) * 2u8));
+            assert_eq!(rest, BigUint::ZERO);
+            for prime in [prime, large] {
+                for base in [2u8, 3, 5, 7, 11, 13] {
+                    assert_eq!(BigUint::from(base).modpow(&(&prime - 1u8), &prime), one);
+                }
+            }
+        }
+        let (p, q) = (number(&p), number(&q));
+        assert_eq!(&p * &q, *key.public_key().n());
+        assert_eq!(key.public_key().n().gcd(&((&p - 1u8) * (&q - 1u8))), one);
+        let mut rng = rng(seed);
+        let read = SecretKey::insecure_from_primes_with_cofactors(&p, &q, cofactors, &mut rng);
+        let read = read.unwrap();
+        let c = read.encrypt_raw(&BigUint::from(5u8), &mut rng).unwrap();
+        assert_eq!(key.decrypt_raw(&c).unwrap()[0], 5);
+        let wrong = (cofactors.0 + 2, cofactors.1);
+        assert!(SecretKey::insecure_from_primes_with_cofactors(&p, &q, wrong, &mut rng).is_err());
+    }
+    assert!(SecretKey::generate(1024, &mut rng(0)).is_err());
+    assert!(SecretKey::insecure_generate(1000, &mut rng(0)).is_err());
+}
+
+/// On a key small enough to see them all: residues drawn from the tables are uniform on the whole group of n-th residues.
+#[test]
+fn residues_are_uniform() {
+    let key = SecretKey::insecure_generate(128, &mut rng(8)).unwrap();
+    let pk = key.public_key();
+    let (p, _) = key.primes();
+    let p = number(&p);
+    // The class of an n-th residue modulo p in the quotient by the large subgroup has order 2 r; for the factor 2 and small
+    // factors of r, each class must come up as often as another.
+    let r = key.cofactors().unwrap().0;
+    let mut rng = rng(9);
+    let draws = 4000;
+    for factor in [2u64, 3, 5, 7, 11, 13]
+        .into_iter()
+        .filter(|f| *f == 2 || r.is_multiple_of(*f))
+    {
+        let exponent = (&p - 1u8) / factor;
+        let mut counts = std::collections::HashMap::new();
+        for _ in 0..draws {
+            let c = pk.element_to_biguint(&key.encrypt_raw(&BigUint::ZERO, &mut rng).unwrap());
+            *counts.entry(c.modpow(&exponent, &p)).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len() as u64, factor, "every class of {factor}");
+        let expected = f64::from(draws) / factor as f64;
+        for count in counts.values() {
+            let deviation = (f64::from(*count) - expected) / expected.sqrt();
+            assert!(deviation.abs() < 6.0, "factor {factor}: {count} of {draws}");
+        }
+    }
+}
