@@ -49,8 +49,8 @@ impl ParamsBuilder {
         self.plaintext_bits = bits;
         self
     }
-    /// Sums of up to `2^bits` terms fit anywhere, before products and after. 0 to 40, default 16. Each bit costs a bit
-    /// of modulus for every level, and one more.
+    /// Sums of up to `2^bits` terms fit, wherever they are: the numbers of terms that are summed along a path, before products
+    /// and after, multiply. (Products with plain values make room again.) 0 to 40, default 16. Each bit costs a bit of modulus.
     pub fn headroom_bits(mut self, bits: u32) -> Self {
         self.headroom_bits = bits;
         self

@@ -56,7 +56,8 @@ impl Choice {
     /// The sizes that the noise asks for: see `noise`, section "Levels". In units of a rounding, let a key switch add
     /// at most `k` and a product leave `r`, so that a rotated product has `u = 2 + k + r`. Then the base takes log2 u
     /// bits, each of the d levels log2(u/r), and P takes -log2 k, all but for constants: least at `r = d (2 + k)`,
-    /// where it is `log2((2 + k)/k)` and constants. At k = [`SWITCH_ROUNDINGS`] little is left to gain.
+    /// where it is `log2((2 + k)/k)` and constants. At k = [`SWITCH_ROUNDINGS`] little is left to gain. Room for sums is
+    /// in the base only: what they add to the noise is carried down the levels unchanged.
     pub(crate) fn new(
         degree: usize,
         depth: usize,
@@ -72,12 +73,7 @@ impl Choice {
         let sums = f64::from(headroom_bits).exp2();
         let base_bits = (2.0 * t as f64 * sums * unit).log2() + SLACK_BITS;
         // The auxiliary modulus of products is at least half of Q, which puts each half of an operand off by up to 1.
-        let product = (sums * noise.product(f64::INFINITY, unit, unit, 1.0)).max(noise.product(
-            f64::INFINITY,
-            sums * unit,
-            sums * unit,
-            1.0,
-        )) + noise.scaling();
+        let product = noise.product(f64::INFINITY, unit, unit, 1.0) + noise.scaling();
         let mut shape = ChainShape {
             degree,
             depth,

@@ -15,9 +15,9 @@
 //! | `multiply` | products without big integers |
 //!
 //! # Sums and products
-//! Sums cost noise: `2^headroom_bits` terms fit anywhere. A product of sums has the noise of both; so does a sum of
-//! products. Where a sum does not fit, multiply (or [`lower_to`](cipherblas_scheme::Scheme::lower_to) a smaller depth)
-//! first: that brings noise down.
+//! Sums cost noise: along a path through the computation the numbers of terms that are summed, before products and after,
+//! may multiply to `2^headroom_bits`. Products with plain values (masks, weights) and
+//! [`lower_to`](cipherblas_scheme::Scheme::lower_to) a smaller depth bring noise down; products of two ciphertexts keep it.
 //!
 //! It is not for reals (CKKS), nor for comparisons (TFHE).
 

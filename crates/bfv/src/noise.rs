@@ -57,9 +57,13 @@
 //! F`. Sum of rotations: `sum E_j + (number that move) K + F`.
 //!
 //! # Levels
-//! Let `U` be the noise of a product that was rotated. The base modulus holds `2^headroom U`; the modulus of every
-//! level is large enough that a product of two factors with noise `2^headroom U` each comes back to `U` after its
-//! rotation. Sums of up to `2^headroom` terms are therefore possible anywhere, before products and after.
+//! Let `U_l` be a noise that a fresh ciphertext at level l and a product that arrives there both have, rotated once. A group
+//! of primes is so large that a product of two factors with noise `U_l` has `U_(l-1)`, which is not much larger than a
+//! rounding. Sums leave more: `x U_l`, say, for x terms. What matters in the noise of a product is linear in those of its
+//! factors, so that factors with `x U_l` have a product with at most `x U_(l-1)`: **the excess x is carried down, and
+//! multiplies with that of later sums**. The base holds `2^headroom U_0`. A circuit therefore decrypts if along every path the
+//! numbers of terms that are summed multiply to at most `2^headroom`, wherever the sums are; products with plain values
+//! divide the excess away again.
 //! `Noise::levels` runs this on the primes as they are, and parameters for which it fails are refused.
 //!
 //! All numbers are rounded outward: a relative 2^-44 is added wherever doubles may have rounded.
@@ -188,8 +192,8 @@ impl Noise {
         (noise / q + self.rounding()) * OUTWARD
     }
 
-    /// The noise `U` of a rotated product for every level, bottom first, and whether `2^headroom` of them decrypt and
-    /// come back to it; `omega(level)` is what a second operand is off there.
+    /// The noise `U` of a rotated product for every level, bottom first, if `2^headroom` of them decrypt and an excess of as much
+    /// is carried down by products; `omega(level)` is what a second operand is off there.
     pub(crate) fn levels(
         &self,
         ring: &Ring,
@@ -219,16 +223,20 @@ impl Noise {
                 return None;
             }
             if level > 0 {
-                // `sums` products of factors at the unit have the same bound but for their second operands.
-                let one = self.product(q, unit, unit, omega(level));
-                let product =
-                    (sums * one).max(self.product(q, sums * unit, sums * unit, omega(level)))
+                let group = modulus_down(&ring.spec().groups[level]);
+                let arrives = |a: f64, terms: f64| {
+                    let product = terms * self.product(q, a, a, omega(level))
                         + self.scaling()
                         + self.key_switch(ring, level);
-                let group = modulus_down(&ring.spec().groups[level]);
-                let floor = self.switched(product, group);
+                    rotated(self.switched(product, group).max(fresh), level - 1)
+                };
                 // Fresh ciphertexts are encrypted at every level.
-                unit = rotated(floor.max(fresh), level - 1);
+                let next = arrives(unit, 1.0);
+                let carried = arrives(sums * unit, 1.0).max(arrives(unit, sums));
+                if carried > sums * next * OUTWARD {
+                    return None;
+                }
+                unit = next;
             }
         }
         Some(units)

@@ -204,7 +204,7 @@ impl Params {
     pub fn plaintext_bits(&self) -> u32 {
         self.inner.plaintext_bits
     }
-    /// Sums of `2^headroom_bits` terms fit anywhere.
+    /// Sums of `2^headroom_bits` terms fit: see [`ParamsBuilder::headroom_bits`].
     pub fn headroom_bits(&self) -> u32 {
         self.inner.headroom_bits
     }

@@ -358,3 +358,42 @@ fn bad_input_is_a_typed_error() {
     }
     assert_eq!(s.sk.decrypt_shared(&ct, 0.5, rng).unwrap()[0], 5);
 }
+
+/// Sums of 2^a terms, a product, sums of 2^b, a product, sums of 2^c: for a + b + c = `headroom_bits` never refused, and right.
+#[test]
+fn the_headroom_is_there_wherever_it_is_spent() {
+    for (degree, bits, headroom) in [(64, 16, 9), (256, 30, 16), (32, 2, 3)] {
+        let params = Params::builder()
+            .depth(2)
+            .plaintext_bits(bits)
+            .plaintext_moduli(1)
+            .headroom_bits(headroom)
+            .insecure_degree(degree)
+            .build()
+            .unwrap();
+        let mut s = setup(params, &[1]);
+        let third = headroom as usize / 3;
+        let rest = headroom as usize;
+        for spent in [
+            [rest, 0, 0],
+            [0, rest, 0],
+            [0, 0, rest],
+            [third, third, rest - 2 * third],
+        ] {
+            // Zeros, declared so small that no sum or product of them overflows.
+            let tiny = Some(f64::MIN_POSITIVE);
+            let pk = s.sk.public_key(&mut s.rng).unwrap();
+            let mut ct = pk.encrypt_at(&[0], 2, tiny, &mut s.rng).unwrap();
+            for (products, doublings) in spent.into_iter().enumerate() {
+                if products > 0 {
+                    ct = s.ev.mul(&ct, &ct).unwrap();
+                }
+                ct = s.ev.rotate(&ct, 1).unwrap();
+                for _ in 0..doublings {
+                    ct = s.ev.add(&ct, &ct).unwrap();
+                }
+            }
+            exact(&s, &ct, |_| 0);
+        }
+    }
+}

@@ -92,13 +92,13 @@ fn jobs_that_do_not_exist_are_refused_with_the_reason() {
     }
     // Ciphertexts of more primes than conversions take, where no security table is in the way.
     let deep = Params::builder()
-        .plaintext_bits(40)
+        .plaintext_bits(49)
         .plaintext_moduli(1)
         .insecure_degree(16);
     let wide = deep.headroom_bits(30);
     assert_eq!(wide.clone().depth(49).build().unwrap().ring().q_len(), 100);
-    let wider = wide.clone().plaintext_bits(49).headroom_bits(40);
-    for wider in [wide.depth(50), wider.depth(48)] {
+    let wider = wide.clone().headroom_bits(40);
+    for wider in [wide.depth(50), wider.depth(49)] {
         match wider.build() {
             Err(Error::Parameter { expected, .. }) => assert!(expected.contains("100 primes")),
             other => panic!("{other:?}"),
