@@ -42,6 +42,7 @@ const PEERS: [Peer; 4] = [
 pub(crate) struct Options {
     criterion: bool,
     filter: Option<String>,
+    threads: Option<usize>,
     seconds: f64,
 }
 
@@ -51,6 +52,7 @@ impl Options {
         let mut options = Self {
             criterion: true,
             filter: None,
+            threads: None,
             seconds: 1.0,
         };
         let mut rest = arguments.iter();
@@ -62,6 +64,17 @@ impl Options {
             match *argument {
                 "--summary" => options.criterion = false,
                 "--filter" => options.filter = Some((*value()?).to_owned()),
+                "--threads" => {
+                    let text = *value()?;
+                    options.threads = match text.parse() {
+                        Ok(threads) if threads > 0 => Some(threads),
+                        _ => {
+                            return Err(format!(
+                                "--threads: got {text:?}, expected a number above 0"
+                            ));
+                        }
+                    };
+                }
                 "--seconds" => {
                     let text = *value()?;
                     options.seconds = match text.parse() {
@@ -106,6 +119,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         .args(["--seconds", &options.seconds.to_string()]);
     if let Some(filter) = &options.filter {
         summary.args(["--filter", filter]);
+    }
+    if let Some(threads) = options.threads {
+        summary.args(["--threads", &threads.to_string()]);
     }
     match python(&folder.join("venv")) {
         Ok(python) => {
@@ -234,21 +250,25 @@ mod tests {
         let all = Options {
             criterion: true,
             filter: None,
+            threads: None,
             seconds: 1.0,
         };
         assert_eq!(Options::parse(&[]), Ok(all));
         let some = Options {
             criterion: false,
             filter: Some("ntt".into()),
+            threads: Some(2),
             seconds: 0.5,
         };
+        let text = "--summary --filter ntt --seconds 0.5 --threads 2";
         assert_eq!(
-            Options::parse(&["--summary", "--filter", "ntt", "--seconds", "0.5"]),
+            Options::parse(&text.split(' ').collect::<Vec<_>>()),
             Ok(some)
         );
         for bad in [
             &["--filter"][..],
             &["--seconds", "0"],
+            &["--threads", "0"],
             &["--seconds", "NaN"],
             &["--seconds", "x"],
             &["--fast"],

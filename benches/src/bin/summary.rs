@@ -17,6 +17,7 @@ struct Options {
     json: PathBuf,
     seconds: f64,
     filter: String,
+    threads: Option<usize>,
     python: Result<PathBuf, String>,
     absent: BTreeMap<String, String>,
 }
@@ -27,6 +28,7 @@ impl Options {
             json: "target/bench/summary.json".into(),
             seconds: 1.0,
             filter: String::new(),
+            threads: None,
             python: Err("no interpreter given (--python)".into()),
             absent: BTreeMap::new(),
         };
@@ -42,6 +44,10 @@ impl Options {
                         .map_err(|e| format!("--seconds {value}: {e}"))?
                 }
                 "--filter" => options.filter = value,
+                "--threads" => match value.parse() {
+                    Ok(threads) if threads > 0 => options.threads = Some(threads),
+                    _ => return Err(format!("--threads {value}: expected a number above 0")),
+                },
                 "--python" => options.python = Ok(value.into()),
                 "--no-python" => options.python = Err(value),
                 // A library for Python that could not be installed, and why.
@@ -333,19 +339,24 @@ fn load() -> Option<f64> {
 fn run() -> Result<bool, String> {
     let options = Options::parse(std::env::args().skip(1))?;
     let link = options.server("seal.py", 1);
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut numbers = options
+        .threads
+        .map_or(vec![1, all], |threads| vec![threads]);
+    numbers.dedup();
     let mut summary = Summary {
         options,
         link,
         rows: Vec::new(),
     };
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
     if let Some(load) = load().filter(|&load| load > 0.5) {
         println!(
             "load {load} at the start: not alone on this machine, neither times nor ratios are reliable"
         );
     }
-    let mut numbers = vec![1, all];
-    numbers.dedup();
+    if let Ok(backend) = std::env::var("CIPHERBLAS_BACKEND") {
+        println!("ours with CIPHERBLAS_BACKEND={backend}");
+    }
     for threads in numbers {
         let pool = pool(threads)?;
         println!("\n{}", heading());
