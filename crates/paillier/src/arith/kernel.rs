@@ -4,7 +4,6 @@
 use super::{adx::Adx, ifma::Ifma};
 use super::{limbs, portable, table};
 use cipherblas_math::Backend;
-use cipherblas_math::backend::BACKEND_VARIABLE;
 use std::sync::OnceLock;
 
 /// The instructions that the kernels use. A value other than `Portable` is proof that the processor has them.
@@ -30,7 +29,7 @@ impl Kernel {
             }
             #[cfg(target_arch = "x86_64")]
             if let Some(adx) = Adx::detect() {
-                let narrow = std::env::var_os(BACKEND_VARIABLE).is_some();
+                let narrow = std::env::var_os(cipherblas_math::backend::BACKEND_VARIABLE).is_some();
                 return match Ifma::detect() {
                     Some(ifma) if !narrow => Self::Ifma(adx, ifma),
                     _ => Self::Adx(adx),
