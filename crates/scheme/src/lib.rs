@@ -2,7 +2,7 @@
 //!
 //! This crate sits below every scheme and below the linear algebra: it holds the small capability traits
 //! ([`capability`]), the one error type ([`Error`]), the security tables ([`security`]), the envelope of every
-//! serialized object ([`wire`]), a scheme that computes in clear for tests and simulation ([`clear`]), and the suite
+//! serialized object ([`wire`]), the randomness of single objects ([`hedge`]), a scheme that computes in clear for tests and simulation ([`clear`]), and the suite
 //! that every scheme must pass ([`conformance`]).
 //!
 //! It knows no ring, no key and no ciphertext, and contains no mathematics of encryption.
@@ -11,6 +11,7 @@ pub mod capability;
 pub mod clear;
 pub mod conformance;
 mod error;
+pub mod hedge;
 mod key_set;
 pub mod security;
 pub mod wire;
