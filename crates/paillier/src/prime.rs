@@ -26,6 +26,9 @@ pub(crate) const COFACTOR_BITS: u64 = 33;
 /// Draws before a generator of randomness is called broken: the chance of a sound one is below 2^-100.
 const ATTEMPTS: usize = 1_000_000;
 
+/// Small numbers tried as generators: of a prime, a good part of all numbers are, and the least is small.
+const GENERATORS: usize = 2000;
+
 /// A prime below 2^17 with `floor(2^64 / prime)`, for division without a divide instruction.
 struct Small {
     prime: u64,
@@ -197,13 +200,23 @@ pub(crate) fn check_prime<R: CryptoRng + ?Sized>(value: &[u64], rng: &mut R) -> 
     is_prime(value, rng)
 }
 
+/// Where a prime and its cofactor come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Made by [`structured_prime`]: the large factor is known to be prime.
+    Drawn,
+    /// From outside.
+    Imported,
+}
+
 /// A secret prime and the odd number `r` in `p = 2 r q + 1`, `q` prime.
 pub(crate) struct StructuredPrime {
     pub(crate) p: Secret,
     pub(crate) cofactor: u64,
 }
 
-/// Draws a prime of `bits` bits, the top two set, with a known factorization of `p - 1`.
+/// Draws a prime of `bits` bits, the top two set, with a known factorization of `p - 1`; proven once it has a
+/// [`generator`].
 ///
 /// # Errors
 /// `Parameter` if the generator is broken.
@@ -234,7 +247,8 @@ pub(crate) fn structured_prime<R: CryptoRng + ?Sized>(
         {
             continue;
         }
-        if is_prime(&p, rng)? {
+        // One round finds composites; that a generator is found proves the prime.
+        if has_small_factor(&p, SIEVE_LIMIT) == 0 && is_probable_prime(&p, 1, rng)? {
             return Ok(StructuredPrime { p, cofactor });
         }
     }
@@ -285,6 +299,7 @@ pub(crate) fn factor_cofactor(mut value: u64) -> Vec<u64> {
 pub(crate) fn generator<R: CryptoRng + ?Sized>(
     modulus: &Modulus,
     cofactor: u64,
+    origin: Origin,
     rng: &mut R,
 ) -> Result<Option<Secret>> {
     let mut order = secret(modulus.len());
@@ -297,7 +312,10 @@ pub(crate) fn generator<R: CryptoRng + ?Sized>(
         return Ok(None);
     }
     let (q, rest) = divide_by_word(&half, cofactor);
-    if rest != 0 || bit_length(&q) < 8 || !is_prime(&q, rng)? {
+    if rest != 0 || bit_length(&q) < 8 {
+        return Ok(None);
+    }
+    if origin == Origin::Imported && !is_prime(&q, rng)? {
         return Ok(None);
     }
     let mut two = secret(modulus.len());
@@ -308,7 +326,7 @@ pub(crate) fn generator<R: CryptoRng + ?Sized>(
     }
     let mut candidate = secret(modulus.len());
     candidate.copy_from_slice(modulus.one());
-    for _ in 0..ATTEMPTS {
+    for _ in 0..GENERATORS {
         modulus.add(&mut candidate, modulus.one());
         let mut generates = limbs::equal(&pow(modulus, &candidate, &order, bits), modulus.one());
         for exponent in &maximal {

@@ -6,7 +6,7 @@ use crate::arith::exp::{bit_length, invert_prime};
 use crate::arith::limbs::{self, Secret, secret, to_biguint, to_secret};
 use crate::arith::{Comb, Kernel, Scratch, SquareRing, limbs_for};
 use crate::group::Element;
-use crate::prime;
+use crate::prime::{self, Origin};
 use cipherblas_scheme::{Error, Result};
 use num_bigint::BigUint;
 use rand::CryptoRng;
@@ -87,7 +87,7 @@ impl SecretKey {
             let q = prime::structured_prime(bits / 2, rng)?;
             if far_apart(&p.p, &q.p, bits / 2) {
                 let cofactors = Some((p.cofactor, q.cofactor));
-                return Self::assemble(&p.p, &q.p, cofactors, rng);
+                return Self::assemble(&p.p, &q.p, cofactors, Origin::Drawn, rng);
             }
         }
     }
@@ -169,13 +169,14 @@ impl SecretKey {
                 return refuse(what, "a composite number", "a prime");
             }
         }
-        Self::assemble(&p, &q, cofactors, rng)
+        Self::assemble(&p, &q, cofactors, Origin::Imported, rng)
     }
 
     fn assemble<R: CryptoRng + ?Sized>(
         p: &[u64],
         q: &[u64],
         cofactors: Option<(u64, u64)>,
+        origin: Origin,
         rng: &mut R,
     ) -> Result<Self> {
         let kernel = Kernel::detect();
@@ -211,8 +212,20 @@ impl SecretKey {
 
         Ok(Self {
             public,
-            p: Half::new(ring_p, &q, &q_inverse, cofactors.map(|c| c.0), rng)?,
-            q: Half::new(ring_q, &p, &p_inverse, cofactors.map(|c| c.1), rng)?,
+            p: Half::new(
+                ring_p,
+                &q,
+                &q_inverse,
+                cofactors.map(|c| (c.0, origin)),
+                rng,
+            )?,
+            q: Half::new(
+                ring_q,
+                &p,
+                &p_inverse,
+                cofactors.map(|c| (c.1, origin)),
+                rng,
+            )?,
             q_inverse,
             q_squared,
             q_squared_inverse,
@@ -423,7 +436,7 @@ impl Half {
         ring: SquareRing,
         other: &[u64],
         inverse: &[u64],
-        cofactor: Option<u64>,
+        cofactor: Option<(u64, Origin)>,
         rng: &mut R,
     ) -> Result<Self> {
         let base = ring.base();
@@ -438,13 +451,15 @@ impl Half {
         base.negate(&mut logarithm);
         let structure = match cofactor {
             None => None,
-            Some(cofactor) => {
+            Some((cofactor, origin)) => {
                 let generator =
-                    prime::generator(base, cofactor, rng)?.ok_or_else(|| Error::Parameter {
-                        what: "cofactor",
-                        got: "a number r that is not the key's".into(),
-                        expected: "odd, with p = 2 r q + 1 and q prime".into(),
-                        hint: "take the cofactors from the key's own export, or leave them out",
+                    prime::generator(base, cofactor, origin, rng)?.ok_or_else(|| {
+                        Error::Parameter {
+                            what: "cofactor",
+                            got: "a number r that is not the key's".into(),
+                            expected: "odd, with p = 2 r q + 1 and q prime".into(),
+                            hint: "take the cofactors from the key's own export, or leave them out",
+                        }
                     })?;
                 // g^p mod p^2 has the order of g mod p.
                 let mut element = secret(ring.len());
