@@ -17,6 +17,10 @@ use std::time::Instant;
 const FRACTION_BITS: u32 = 16;
 const FEATURES: usize = 9;
 
+/// Agreed upon beforehand, and public; encryption refuses what is larger. In standard deviations, and in 1000 square units.
+const MAX_FEATURE: f64 = 16.0;
+const MAX_AREA: f64 = 4.0;
+
 /// Scaled rows and targets: the first ten columns are means over a nucleus, the fourth its area.
 fn load() -> Result<(Vec<f64>, Vec<f64>)> {
     let (mut x, mut y) = (Vec::new(), Vec::new());
@@ -44,10 +48,6 @@ fn load() -> Result<(Vec<f64>, Vec<f64>)> {
     Ok((scaler.transform(&table)?, y))
 }
 
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |m, v| v.abs().max(m))
-}
-
 fn main() -> Result<()> {
     let (x, y) = load()?;
     let rows = y.len();
@@ -56,10 +56,7 @@ fn main() -> Result<()> {
     let mut rng = rand::rng();
 
     // Owner: what the computation needs, for values that are no larger than these (public).
-    let (bound_x, bound_y) = (
-        fixed.max_encoded(largest(&x)),
-        fixed.max_encoded(largest(&y)),
-    );
+    let (bound_x, bound_y) = (fixed.max_encoded(MAX_FEATURE), fixed.max_encoded(MAX_AREA));
     let ridge = Ridge::new(1.0);
     let computation = |params: &Params| -> Result<(Plan, _, _)> {
         let tile = ridge.row_packing(rows, FEATURES, params.slots())?;

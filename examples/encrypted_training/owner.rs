@@ -61,7 +61,7 @@ pub(crate) fn run(
     let start = Instant::now();
     let options_x = EncryptOptions::new()
         .packing(plan.tile())
-        .bound(largest(&train.x));
+        .bound(public_bound(&train.x));
     let rows =
         EncryptedMatrix::encrypt_with(&secret, x.rows(), x.cols(), x.data(), &options_x, &mut rng)?;
     let options_y = EncryptOptions::new()
@@ -123,7 +123,7 @@ pub(crate) fn run(
     let options_test = EncryptOptions::new()
         .packing(tile)
         .depth(SCORING_DEPTH)
-        .bound(largest(&test.x));
+        .bound(public_bound(&test.x));
     let rows = EncryptedMatrix::encrypt_with(
         &secret,
         test.rows(),
@@ -267,8 +267,10 @@ fn describe(job: &Job, params: &Params, plan: &TrainingPlan, test: &Part) -> Res
     Ok(())
 }
 
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(1.0, |m, v| m.max(v.abs()))
+/// The bound that is declared, rounded up to a power of two: it is public, and the largest value is not.
+fn public_bound(values: &[f64]) -> f64 {
+    let largest = values.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+    largest.log2().ceil().exp2()
 }
 
 fn micros(body: &[u8]) -> u64 {

@@ -1,7 +1,8 @@
 //! What the two federated examples share: the owners' data, the roles, and what a round costs.
 //!
 //! Three hospitals hold rows. In every round each computes sums over its own rows, encrypts them and sends them to a
-//! coordinator, which has no key and adds them up; the key's holder decrypts the total. The roles exchange bytes only.
+//! coordinator, which has no key and adds them up; the key's holder decrypts the total. The roles exchange bytes only. The
+//! holder and the coordinator do not collude; with CKKS, neither do the coordinator and a hospital.
 
 #![allow(dead_code, reason = "each example uses a part")]
 
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 const FRACTION_BITS: u32 = 24;
 
 /// Totals are below two to this.
-const INTEGER_BITS: u32 = 20;
+const INTEGER_BITS: u32 = 14;
 
 /// Which scheme, from the command line; Paillier if nothing is said.
 pub(crate) enum Choice {
@@ -26,7 +27,7 @@ pub(crate) enum Choice {
     Paillier,
     /// Owners encrypt with the public key.
     Ckks,
-    /// All owners hold the secret key, the coordinator does not: ciphertexts are half as long.
+    /// All owners hold the secret key, the coordinator does not: ciphertexts are half as long, and no owner may see another's.
     CkksSharedKey,
 }
 
@@ -58,7 +59,8 @@ pub(crate) fn paillier_key() -> Result<paillier::SecretKey> {
     paillier::SecretKey::generate(&params, &mut rand::rng())
 }
 
-/// The same for CKKS.
+/// The same for CKKS. What the holder sends to the hospitals (means, weights) follows from decryptions without added noise: this is
+/// safe only while nobody who gets them sees the coordinator's ciphertexts. Paillier's results say nothing about its key.
 pub(crate) fn ckks_key() -> Result<ckks::SecretKey> {
     let params = ckks::Params::builder()
         .depth(0)
@@ -80,7 +82,7 @@ pub(crate) struct Ledger {
     holder: Duration,
     /// Bytes that a value takes where ciphertexts are full.
     full: f64,
-    /// Bound on the error of every value of a total.
+    /// Bound on the error of every value of a total, as decrypted.
     pub(crate) error_bound: f64,
 }
 

@@ -14,7 +14,7 @@
 mod federated;
 
 use cipherblas::Result;
-use cipherblas::models::federated::{FeatureSums, Method, Rounds};
+use cipherblas::models::federated::{FeatureSums, Method, Respondent, Rounds};
 use cipherblas::models::{LogisticRegression, Table, metrics};
 use cipherblas::scheme::{Add, Decrypt, Encrypt, ErrorBound, Scheme, Wire};
 use federated::data::{FEATURES, UNITS, hospitals, pooled};
@@ -25,6 +25,10 @@ const L2: f64 = 0.01;
 
 /// Newton's method ends at steps below this.
 const TOLERANCE: f64 = 1e-5;
+
+/// What each hospital agrees to: no more rounds, and no larger weights.
+const MAX_ROUNDS: usize = 20;
+const MAX_WEIGHT: f64 = 10.0;
 
 fn main() -> Result<()> {
     match Choice::from_arguments()? {
@@ -66,15 +70,23 @@ where
         .collect::<Result<Vec<_>>>()?;
 
     // Rounds of Newton's method.
-    let model = LogisticRegression::new().max_iter(20).l2(L2);
+    let model = LogisticRegression::new().max_iter(MAX_ROUNDS).l2(L2);
     let mut rounds = Rounds::new(&model, Method::Newton, FEATURES, TOLERANCE)?;
+    let mut respondents = hospitals
+        .iter()
+        .map(|_| Respondent::new(MAX_ROUNDS, MAX_WEIGHT))
+        .collect::<Result<Vec<_>>>()?;
     println!("  round   mean loss   largest change of a weight");
     while !rounds.finished() {
         let question = rounds.question()?;
         let answers = hospitals
             .iter()
             .zip(&scaled)
-            .map(|(h, x)| question.answer(&Table::new(h.rows(), FEATURES, x)?, &h.labels))
+            .zip(&mut respondents)
+            .map(|((h, x), respondent)| {
+                let x = Table::new(h.rows(), FEATURES, x)?;
+                respondent.answer(&question, &x, &h.labels)
+            })
             .collect::<Result<Vec<_>>>()?;
         let taken = rounds.take(&round(&answers, encrypt, decrypt, &mut ledger)?)?;
         println!(

@@ -57,7 +57,8 @@ impl<P> EncryptOptions<P> {
         self.depth = Some(depth);
         self
     }
-    /// Declares a bound on the absolute values (public).
+    /// Declares a bound on the absolute values. It is **public**, and travels with every ciphertext: choose it beforehand, or
+    /// round it up to a power of two. The largest value itself would give one value away.
     #[must_use]
     pub fn bound(mut self, bound: f64) -> Self {
         self.bound = Some(bound);

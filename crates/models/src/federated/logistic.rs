@@ -101,6 +101,76 @@ impl Question {
     }
 }
 
+/// An owner's guard: answers a limited number of questions about weights of limited size.
+///
+/// With features of variance one the weights of a useful model are of moderate size; huge ones turn the sigmoid into a
+/// step, whose place tells rows apart (see [the module page](super#what-is-not-hidden)).
+///
+/// ```
+/// use cipherblas_models::federated::{Method, Question, Respondent};
+/// use cipherblas_models::{Intercept, Table};
+///
+/// let (x, y) = ([0.5, -1.0], [1.0, 0.0]);
+/// let x = Table::new(2, 1, &x)?;
+/// let mut owner = Respondent::new(2, 20.0)?;
+/// let fair = Question::new(vec![0.7], Intercept::Omit, Method::Gradient)?;
+/// assert_eq!(owner.answer(&fair, &x, &y)?.len(), 3);
+/// let probing = Question::new(vec![1e6], Intercept::Omit, Method::Newton)?;
+/// assert!(owner.answer(&probing, &x, &y).is_err());
+/// owner.answer(&fair, &x, &y)?;
+/// assert!(owner.answer(&fair, &x, &y).is_err());
+/// # Ok::<(), cipherblas_scheme::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Respondent {
+    rounds: usize,
+    answered: usize,
+    max_weight: f64,
+}
+
+impl Respondent {
+    /// Answers up to `rounds` questions (a refused one does not count) about weights of at most `max_weight` in absolute
+    /// value, the intercept included.
+    ///
+    /// # Errors
+    /// `Parameter` for a limit that is not positive and finite.
+    pub fn new(rounds: usize, max_weight: f64) -> Result<Self> {
+        check_parameter("max_weight", max_weight, 0.0, true)?;
+        Ok(Self {
+            rounds,
+            answered: 0,
+            max_weight,
+        })
+    }
+
+    /// [`Question::answer`], within the limits.
+    ///
+    /// # Errors
+    /// `Parameter` for larger weights or more questions; otherwise as [`Question::answer`].
+    pub fn answer(&mut self, question: &Question, x: &Table<'_>, y: &[f64]) -> Result<Vec<f64>> {
+        if self.answered == self.rounds {
+            return Err(Error::Parameter {
+                what: "rounds",
+                got: format!("question {}", self.answered + 1),
+                expected: format!("at most {}, as agreed", self.rounds),
+                hint: "agree on more rounds, if there is a reason for them",
+            });
+        }
+        let largest = question.point.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
+        if largest > self.max_weight {
+            return Err(Error::Parameter {
+                what: "question",
+                got: format!("a weight of {largest:e}"),
+                expected: format!("at most {}", self.max_weight),
+                hint: "huge weights single rows out; scale the features, or add an L2 penalty",
+            });
+        }
+        let answer = question.answer(x, y)?;
+        self.answered += 1;
+        Ok(answer)
+    }
+}
+
 /// What a round brought, over all owners' rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Round {

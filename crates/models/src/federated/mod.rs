@@ -17,10 +17,19 @@
 //! | [`Question::answer`] | loss, gradient, perhaps Hessian at the weights asked about | the next weights |
 //!
 //! # What is not hidden
-//! The key's holder learns the totals, which is more than the model: `X' X` over all rows, or gradients along the way. A
-//! total over one owner is that owner's sum: at least two owners have to be honest, and the key's holder must not get
-//! ciphertexts of single owners (it must not be the coordinator, nor collude with it). Nothing proves that an owner's
-//! sums are right.
+//! * The key's holder learns the totals, which is more than the model: `X' X` over all rows, or gradients along the way.
+//! * A total over one owner is that owner's sum: at least two owners have to be honest, and the key's holder must not get
+//!   ciphertexts of single owners (it must not be the coordinator, nor collude with it). Where all owners hold the key, no
+//!   owner must see what others send.
+//! * **The key's holder must ask as [`Rounds`] does.** Answers are sums of functions of rows that the question chooses: one who
+//!   picks huge weights, and many of them, makes a single row stand out. [`Respondent`] bounds the weights and the number of
+//!   rounds that an owner answers; that is a limit on what can be asked, not a proof, and nothing here is differentially
+//!   private.
+//! * What is made of totals and told to owners (weights, means) is a shared result. With exact schemes (Paillier, BFV) it says
+//!   nothing about the key. With CKKS it may, to whoever also sees the encrypted totals: the coordinator must not collude
+//!   with an owner, or the holder has to decrypt with
+//!   [`decrypt_shared`](cipherblas_linalg::EncryptedVector::decrypt_shared), which leaves some 15 bits of precision.
+//! * Nothing proves that an owner's sums are right.
 //!
 //! ```
 //! use cipherblas_linalg::EncryptedVector;
@@ -46,7 +55,7 @@
 mod logistic;
 mod statistics;
 
-pub use logistic::{Method, Question, Round, Rounds};
+pub use logistic::{Method, Question, Respondent, Round, Rounds};
 pub use statistics::FeatureSums;
 
 use crate::clear::exact::Normal;
