@@ -1,4 +1,5 @@
-//! Ring operations of BFV at the sizes of the peers' tables, 20-bit integers: one thread (`RAYON_NUM_THREADS=1`) or all.
+//! Ring operations of BFV at the sizes of the peers' tables, 20-bit integers and the depth that this leaves room for: one
+//! thread (`RAYON_NUM_THREADS=1`) or all.
 
 use cipherblas_bfv::{Evaluator, KeySet, Params, SecretKey};
 use cipherblas_scheme::{Combine, Decrypt, Encrypt, Mul, MulPlain, Rotate, WeightMatrix};
@@ -10,11 +11,10 @@ const TERMS: usize = 32;
 
 fn operations(c: &mut Criterion) {
     let mut rng = rand::rng();
-    for (log_n, depth) in [(13, 2), (14, 5)] {
+    for (log_n, depth) in [(13, 2), (14, 6)] {
         let params = Params::builder()
             .depth(depth)
             .plaintext_bits(20)
-            .headroom_bits(4)
             .degree(1 << log_n)
             .build()
             .expect("inside the table");
