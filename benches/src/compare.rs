@@ -1,6 +1,6 @@
 //! Rounds over several contenders, and what comes out of them.
 
-use crate::contender::Contender;
+use crate::contender::{Clock, Contender};
 use crate::goals;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -176,7 +176,7 @@ type Times = Result<Vec<f64>, String>;
 
 impl Comparison {
     /// Takes the times, about `seconds` for each contender, and gives one row for each peer (one in all without peers).
-    pub fn run(mut self, seconds: f64) -> Vec<Row> {
+    pub fn run(mut self, seconds: f64, clock: Clock) -> Vec<Row> {
         let mut entries: Vec<&mut Entry> = std::iter::once(&mut self.ours)
             .chain(&mut self.peers)
             .collect();
@@ -189,6 +189,9 @@ impl Comparison {
                     .map_err(|absent| absent.reason.clone())
             })
             .collect();
+        for contender in entries.iter_mut().filter_map(|entry| entry.as_mut().ok()) {
+            contender.set_clock(clock);
+        }
         let begin = Instant::now();
         for _ in 0..ROUNDS {
             for (entry, times) in entries.iter_mut().zip(&mut times) {
@@ -269,6 +272,7 @@ mod tests {
                 Ok(self.1.clone())
             }
         }
+        fn set_clock(&mut self, _: Clock) {}
     }
 
     fn fixed(name: &'static str, times: &[f64]) -> Entry {
@@ -287,7 +291,7 @@ mod tests {
             ours: fixed("ours", &[2.0, 1.0, 90.0]),
             peers: vec![fixed("near", &[8.0]), fixed("sick", &[]), Err(absent)],
         };
-        let rows = comparison.run(1e-3);
+        let rows = comparison.run(1e-3, Clock::Wall);
         assert_eq!(
             rows.iter().map(|row| row.peer.as_str()).collect::<Vec<_>>(),
             ["near", "sick", "far"]
@@ -316,7 +320,7 @@ mod tests {
             ours: Err(absent),
             peers: vec![],
         }
-        .run(1e-3);
+        .run(1e-3, Clock::Wall);
         assert_eq!((rows.len(), rows[0].ours_ms), (1, None));
         assert!(rows[0].note.contains("no such size"));
     }

@@ -8,6 +8,27 @@ use std::time::Instant;
 /// A batch of calls lasts at least this long, so that reading the clock costs nothing.
 const BATCH_SECONDS: f64 = 200e-6;
 
+/// Which time is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// The time that passes, of every operation.
+    #[default]
+    Wall,
+    /// What one thread spends on a processor, averaged over a sample: for machines on which others work. Linux counts it in
+    /// steps of some milliseconds, so that samples should take some tenths of a second.
+    Processor,
+}
+
+/// Seconds that this thread has been on a processor.
+fn on_processor() -> Result<f64, String> {
+    const FILE: &str = "/proc/thread-self/schedstat";
+    let text = std::fs::read_to_string(FILE).map_err(|error| format!("{FILE}: {error}"))?;
+    let nanoseconds = text.split_whitespace().next().and_then(|n| n.parse().ok());
+    nanoseconds
+        .map(|n: f64| n * 1e-9)
+        .ok_or_else(|| format!("{FILE}: got {text:?}"))
+}
+
 /// Something whose time is taken.
 pub trait Contender {
     /// Who it is, with the version.
@@ -19,6 +40,8 @@ pub trait Contender {
     /// # Errors
     /// Why there is no time.
     fn sample(&mut self, seconds: f64) -> Result<Vec<f64>, String>;
+    /// Sets the clock, which is that of the wall before; not for several threads.
+    fn set_clock(&mut self, clock: Clock);
 }
 
 /// A pool of `threads` threads.
@@ -41,6 +64,7 @@ pub struct Local {
     work: Box<dyn FnMut() -> Result<(), String> + Send>,
     operations: usize,
     batch: usize,
+    clock: Clock,
 }
 
 impl Local {
@@ -58,6 +82,7 @@ impl Local {
             work: Box::new(work),
             operations: 1,
             batch: 0,
+            clock: Clock::Wall,
         }
     }
 
@@ -119,6 +144,7 @@ impl Contender for Local {
             work,
             operations,
             batch,
+            clock,
             ..
         } = self;
         pool.install(|| {
@@ -130,6 +156,10 @@ impl Contender for Local {
                 *batch = (BATCH_SECONDS / once).ceil().max(1.0) as usize;
             }
             let mut times = Vec::new();
+            let processor = match clock {
+                Clock::Wall => None,
+                Clock::Processor => Some(on_processor()?),
+            };
             let begin = Instant::now();
             loop {
                 let start = Instant::now();
@@ -138,10 +168,19 @@ impl Contender for Local {
                 }
                 times.push(start.elapsed().as_secs_f64() * 1e3 / (*batch * *operations) as f64);
                 if begin.elapsed().as_secs_f64() >= seconds {
-                    return Ok(times);
+                    break;
                 }
             }
+            if let Some(before) = processor {
+                let done = times.len() * *batch * *operations;
+                times = vec![(on_processor()? - before) * 1e3 / done as f64];
+            }
+            Ok(times)
         })
+    }
+
+    fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
     }
 }
 
@@ -186,6 +225,19 @@ mod tests {
             times[0] >= 1.0 && contender.note().contains("4 at a time"),
             "{times:?}"
         );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_sleeping_thread_is_not_on_a_processor() {
+        let work = || {
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(())
+        };
+        let mut contender = Local::new("sleep", &pool(1).unwrap(), work).warm();
+        contender.set_clock(Clock::Processor);
+        let times = contender.sample(0.1).unwrap();
+        assert!(times.len() == 1 && times[0] < 10.0, "{times:?}");
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(crate) struct Options {
     criterion: bool,
     filter: Option<String>,
     threads: Option<usize>,
+    processor_time: bool,
     seconds: f64,
 }
 
@@ -53,6 +54,7 @@ impl Options {
             criterion: true,
             filter: None,
             threads: None,
+            processor_time: false,
             seconds: 1.0,
         };
         let mut rest = arguments.iter();
@@ -64,6 +66,17 @@ impl Options {
             match *argument {
                 "--summary" => options.criterion = false,
                 "--filter" => options.filter = Some((*value()?).to_owned()),
+                "--clock" => {
+                    options.processor_time = match *value()? {
+                        "wall" => false,
+                        "processor" => true,
+                        other => {
+                            return Err(format!(
+                                "--clock: got {other:?}, expected wall or processor"
+                            ));
+                        }
+                    };
+                }
                 "--threads" => {
                     let text = *value()?;
                     options.threads = match text.parse() {
@@ -119,6 +132,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         .args(["--seconds", &options.seconds.to_string()]);
     if let Some(filter) = &options.filter {
         summary.args(["--filter", filter]);
+    }
+    if options.processor_time {
+        summary.args(["--clock", "processor"]);
     }
     if let Some(threads) = options.threads {
         summary.args(["--threads", &threads.to_string()]);
@@ -251,6 +267,7 @@ mod tests {
             criterion: true,
             filter: None,
             threads: None,
+            processor_time: false,
             seconds: 1.0,
         };
         assert_eq!(Options::parse(&[]), Ok(all));
@@ -258,9 +275,10 @@ mod tests {
             criterion: false,
             filter: Some("ntt".into()),
             threads: Some(2),
+            processor_time: true,
             seconds: 0.5,
         };
-        let text = "--summary --filter ntt --seconds 0.5 --threads 2";
+        let text = "--summary --filter ntt --seconds 0.5 --threads 2 --clock processor";
         assert_eq!(
             Options::parse(&text.split(' ').collect::<Vec<_>>()),
             Ok(some)
@@ -269,6 +287,7 @@ mod tests {
             &["--filter"][..],
             &["--seconds", "0"],
             &["--threads", "0"],
+            &["--clock", "sun"],
             &["--seconds", "NaN"],
             &["--seconds", "x"],
             &["--fast"],

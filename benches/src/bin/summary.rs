@@ -1,7 +1,7 @@
 //! Ours and the peers in one run: a table with ratios, and `summary.json`. `cargo xtask bench` calls it.
 
 use cipherblas_bench::compare::{Comparison, Row, heading};
-use cipherblas_bench::contender::pool;
+use cipherblas_bench::contender::{Clock, pool};
 use cipherblas_bench::peers::bfv::{self, Bfv};
 use cipherblas_bench::peers::ntt::{self, Direction, Job};
 use cipherblas_bench::peers::python::{Link, Server};
@@ -18,6 +18,7 @@ struct Options {
     seconds: f64,
     filter: String,
     threads: Option<usize>,
+    clock: Clock,
     python: Result<PathBuf, String>,
     absent: BTreeMap<String, String>,
 }
@@ -29,6 +30,7 @@ impl Options {
             seconds: 1.0,
             filter: String::new(),
             threads: None,
+            clock: Clock::Wall,
             python: Err("no interpreter given (--python)".into()),
             absent: BTreeMap::new(),
         };
@@ -44,6 +46,13 @@ impl Options {
                         .map_err(|e| format!("--seconds {value}: {e}"))?
                 }
                 "--filter" => options.filter = value,
+                "--clock" => {
+                    options.clock = match value.as_str() {
+                        "wall" => Clock::Wall,
+                        "processor" => Clock::Processor,
+                        _ => return Err(format!("--clock {value}: expected wall or processor")),
+                    }
+                }
                 "--threads" => match value.parse() {
                     Ok(threads) if threads > 0 => options.threads = Some(threads),
                     _ => return Err(format!("--threads {value}: expected a number above 0")),
@@ -59,6 +68,10 @@ impl Options {
                 }
                 _ => return Err(format!("unknown option {argument}")),
             }
+        }
+        // Processor time is that of one thread.
+        if options.clock == Clock::Processor && *options.threads.get_or_insert(1) > 1 {
+            return Err("--clock processor: for one thread".into());
         }
         Ok(options)
     }
@@ -86,7 +99,7 @@ impl Summary {
     }
 
     fn run(&mut self, comparison: Comparison) {
-        for row in comparison.run(self.options.seconds) {
+        for row in comparison.run(self.options.seconds, self.options.clock) {
             println!("{row}");
             self.rows.push(row);
         }
@@ -344,16 +357,16 @@ fn run() -> Result<bool, String> {
         .threads
         .map_or(vec![1, all], |threads| vec![threads]);
     numbers.dedup();
+    if let Some(load) = load().filter(|&load| load > 0.5 && options.clock == Clock::Wall) {
+        println!(
+            "load {load} at the start: others use this machine, neither times nor ratios hold (--clock processor)"
+        );
+    }
     let mut summary = Summary {
         options,
         link,
         rows: Vec::new(),
     };
-    if let Some(load) = load().filter(|&load| load > 0.5) {
-        println!(
-            "load {load} at the start: not alone on this machine, neither times nor ratios are reliable"
-        );
-    }
     if let Ok(backend) = std::env::var("CIPHERBLAS_BACKEND") {
         println!("ours with CIPHERBLAS_BACKEND={backend}");
     }

@@ -2,7 +2,7 @@
 //! requests, one line each (`peers/*.py`).
 
 use crate::compare::{Absent, Entry};
-use crate::contender::Contender;
+use crate::contender::{Clock, Contender};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -158,6 +158,13 @@ impl Contender for Remote {
                 .join(", ");
         }
         Ok(times)
+    }
+
+    fn set_clock(&mut self, clock: Clock) {
+        self.request["clock"] = match clock {
+            Clock::Wall => json!("wall"),
+            Clock::Processor => json!("processor"),
+        };
     }
 }
 
