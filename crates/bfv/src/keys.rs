@@ -7,6 +7,7 @@ use crate::params::Params;
 use cipherblas_math::AlignedVec;
 use cipherblas_rlwe::{Coeff, EncryptionOfZero, EvaluationKeys, Poly};
 use cipherblas_scheme::capability::check_period;
+use cipherblas_scheme::hedge;
 use cipherblas_scheme::wire::KeyId;
 use cipherblas_scheme::{Decrypt, Encrypt, Error, KeySet, Result};
 use rand::CryptoRng;
@@ -120,6 +121,9 @@ impl SecretKey {
         rng: &mut R,
     ) -> Result<Ciphertext> {
         let (messages, magnitude) = messages(&self.params, rows, depth, bound)?;
+        let [first, second] = rows.map(|row| hedge::words(row.iter().map(|&v| v as u64)));
+        let content: [&[u8]; 3] = [&self.params.id().0, &first, &second];
+        let rng = &mut self.key.randomness(depth, &content, rng);
         let parts = messages.iter().zip(self.params.encoders());
         let parts = parts
             .map(|(message, encoder)| {
@@ -271,6 +275,9 @@ impl PublicKey {
         rng: &mut R,
     ) -> Result<Ciphertext> {
         let (messages, magnitude) = messages(&self.params, rows, depth, bound)?;
+        let [first, second] = rows.map(|row| hedge::words(row.iter().map(|&v| v as u64)));
+        let content: [&[u8]; 3] = [&self.params.id().0, &first, &second];
+        let rng = &mut self.key.randomness(depth, &content, rng);
         let parts = messages.iter().zip(self.params.encoders());
         let parts = parts
             .map(|(message, encoder)| {

@@ -59,7 +59,9 @@ impl AverageCase {
     }
     /// Of zero: the adversary knows the message.
     fn encrypt(&self, rng: &mut ChaCha20Rng) -> ToyCiphertext {
-        let zero = self.secret.encrypt_zero(0, rng);
+        let zero = self
+            .secret
+            .encrypt_zero(0, &mut self.secret.randomness(0, &[], rng));
         ToyCiphertext {
             c0: zero.c0,
             c1: zero.c1,
@@ -329,11 +331,11 @@ fn failures_after_decryption_are_alike() {
 }
 
 /// Attack 7: where two ciphertexts have the same uniform half, the difference of the others is that of the messages.
-fn difference_of_messages(params: &Params, a: &Ciphertext, b: &Ciphertext) -> Vec<i64> {
+fn difference_of_messages(params: &Params, a: &Poly<Ntt>, b: &Poly<Ntt>) -> Vec<i64> {
     let (ring, t) = (params.ring(), params.plaintext_moduli()[0]);
     assert_eq!(ring.basis(0).len(), 1);
-    let mut c0 = a.halves(0).0.clone();
-    c0.sub_assign(b.halves(0).0);
+    let mut c0 = a.clone();
+    c0.sub_assign(b);
     let coefficients = scale_down(&c0.into_coeff(), ring.moduli()[0], i128::from(t));
     // The values at all primitive 2N-th roots of unity, naively.
     let (t, n) = (Modulus::new(t).unwrap(), ring.degree() as u64);
@@ -371,20 +373,46 @@ fn reused_randomness_links_messages_and_is_not_to_be_had() {
     let mut wanted: Vec<i64> = x.iter().zip(&y).map(|(a, b)| a - b).collect();
     wanted = wanted.repeat(4);
     wanted.sort_unstable();
-    // The unsafe way: a generator in the same state twice.
-    let (mut first, mut second) = (rng.clone(), rng.clone());
-    let a = sk.encrypt_at(&x, 0, None, &mut first).unwrap();
-    let b = sk.encrypt_at(&y, 0, None, &mut second).unwrap();
-    assert_eq!(a.halves(0).1.data(), b.halves(0).1.data());
+    // The unsafe way: the message is no part of the seed, and the generator is in the same state twice. A constant is in
+    // all slots.
+    let ring = params.ring();
+    let secret = cipherblas_rlwe::SecretKey::generate(ring, &mut rng).unwrap();
+    let unsafe_toy = |constant: i64| {
+        let mut randomness = secret.randomness(0, &[], &mut rng.clone());
+        let mut zero = secret.encrypt_zero(0, &mut randomness);
+        let q = ring.moduli()[0];
+        let mut message = Poly::<Coeff>::zero(ring, ring.basis(0));
+        let t = params.plaintext_moduli()[0];
+        message.data_mut()[0] = (q.value() as f64 / t as f64 * constant as f64).round();
+        zero.c0.add_assign(&message.into_ntt());
+        zero
+    };
+    let (a, b) = (unsafe_toy(-20), unsafe_toy(9));
+    assert_eq!(a.c1.data(), b.c1.data());
     assert_eq!(
-        difference_of_messages(&params, &a, &b),
-        wanted,
+        difference_of_messages(&params, &a.c0, &b.c0),
+        [-29; 16],
         "reused randomness must give differences away, or this test shows nothing"
     );
-    // The only way there is with one generator.
-    let a = sk.encrypt_at(&x, 0, None, &mut rng).unwrap();
-    let b = sk.encrypt_at(&y, 0, None, &mut rng).unwrap();
-    assert_ne!(difference_of_messages(&params, &a, &b), wanted);
+    // It is not to be had: a generator that repeats itself, with either key.
+    let pk = sk.public_key(&mut rng).unwrap();
+    for public in [false, true] {
+        let encrypt = |values: &[i64]| {
+            let mut rng = rng.clone();
+            let ct = if public {
+                pk.encrypt_at(values, 0, None, &mut rng)
+            } else {
+                sk.encrypt_at(values, 0, None, &mut rng)
+            };
+            ct.unwrap()
+        };
+        let (a, b) = (encrypt(&x), encrypt(&y));
+        assert_ne!(a.halves(0).1.data(), b.halves(0).1.data());
+        let difference = difference_of_messages(&params, a.halves(0).0, b.halves(0).0);
+        assert_ne!(difference, wanted);
+        // Equal messages are seen to be equal, and nothing more.
+        assert_eq!(a.halves(0).0.data(), encrypt(&x).halves(0).0.data());
+    }
 }
 
 /// Every object, and every plaintext modulus of one, has a uniform half of its own.

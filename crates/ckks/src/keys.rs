@@ -8,6 +8,7 @@ use crate::params::Params;
 use crate::share;
 use cipherblas_math::sample;
 use cipherblas_rlwe::{EvaluationKeys, Ntt, Poly};
+use cipherblas_scheme::hedge::{self, hedged};
 use cipherblas_scheme::wire::KeyId;
 use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, KeySet, Result};
 use rand::CryptoRng;
@@ -175,7 +176,10 @@ impl Encrypt for SecretKey {
         let magnitude = checked(&self.params, values, depth, bound)?;
         let scale = self.params.scale(depth);
         let message = encoder::encode_secret(&self.params, values, scale, depth)?.into_ntt();
-        let mut zero = self.key.encrypt_zero(depth, rng);
+        let content = hedge::words(values.iter().map(|v| v.to_bits()));
+        let content: [&[u8]; 2] = [&self.params.id().0, &content];
+        let mut rng = self.key.randomness(depth, &content, rng);
+        let mut zero = self.key.encrypt_zero(depth, &mut rng);
         zero.c0.add_assign(&message);
         Ok(Ciphertext {
             c0: zero.c0,
@@ -206,7 +210,10 @@ impl Encrypt for PublicKey {
         let magnitude = checked(&self.params, values, depth, bound)?;
         let scale = self.params.scale(depth);
         let message = encoder::encode_secret(&self.params, values, scale, depth)?;
-        let zero = self.key.encrypt(depth, &message, rng);
+        let content = hedge::words(values.iter().map(|v| v.to_bits()));
+        let content: [&[u8]; 2] = [&self.params.id().0, &content];
+        let mut rng = self.key.randomness(depth, &content, rng);
+        let zero = self.key.encrypt(depth, &message, &mut rng);
         let p = self.params.ring().spec().special[0] as f64;
         Ok(Ciphertext {
             c0: zero.c0,
@@ -280,7 +287,14 @@ impl Decrypt for SecretKey {
         let sigma = self.flood_deviation(ct.level, bound);
         let ring = self.params.ring();
         let mut flood = zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(ring.degree()));
-        sample::gaussian_flood(rng, sigma, &mut flood).map_err(|e| Error::Parameter {
+        // The same flood on two results, or of two widths on one, would come out as their difference does.
+        let content = hedge::words(phase.data().iter().map(|x| x.to_bits()));
+        let mut rng = hedged(
+            "cipherblas 2026 ckks flood",
+            rng,
+            &[&self.id().0, &sigma.to_le_bytes(), &content],
+        );
+        sample::gaussian_flood(&mut rng, sigma, &mut flood).map_err(|e| Error::Parameter {
             what: "sharing",
             got: e.to_string(),
             expected: "a flood that doubles can hold".into(),

@@ -5,6 +5,11 @@
 //! [`SUP_FACTOR`] times its root mean square (about one draw in a hundred or fewer): the bound then holds for every key,
 //! and every error bound above rests on it. Conditioning on an event of probability above 0.98 costs an attacker's
 //! advantage a factor below 1.02.
+//!
+//! Everything that is made with a key is made from a [`Generator`] of its own, seeded by the caller's generator and by what
+//! is made ([`hedge`]): two encryptions, or two keys, from the same randomness would have the same uniform half and error, and
+//! their difference would be that of the messages, or of functions of the secret. What is made with the secret key is seeded
+//! by that key as well.
 
 use crate::poly::{Basis, Coeff, Ntt, Poly};
 use crate::ring::Ring;
@@ -12,6 +17,7 @@ use crate::switch::Addends;
 use cipherblas_math::sample::{self, Seed};
 use cipherblas_math::{AlignedVec, EmbeddingPlan};
 use cipherblas_scheme::Result;
+use cipherblas_scheme::hedge::{self, Generator, hedged};
 use cipherblas_scheme::wire::KeyId;
 use rand::CryptoRng;
 use std::sync::Arc;
@@ -29,6 +35,8 @@ pub struct SecretKey {
     coefficients: Zeroizing<Vec<i8>>,
     s: Poly<Ntt>,
     id: KeyId,
+    /// Hash of ring, id and coefficients: seeds what is made with the key, beside the caller's randomness.
+    own: Zeroizing<[u8; 32]>,
 }
 
 /// A pair `(c0, c1)` with `c0 + c1 s = e` small; scheme ciphertexts are made by adding a message to `c0`.
@@ -70,11 +78,18 @@ impl SecretKey {
         let s = Poly::<Coeff>::from_small(ring, ring.full_basis(), &coefficients)
             .into_secret()
             .into_ntt();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(coefficients.len()));
+        bytes.extend(coefficients.iter().map(|&c| c as u8));
+        let own = hedge::digest(
+            "cipherblas 2026 rlwe secret key in seeds",
+            &[&ring_bytes(ring), &id.0, &bytes],
+        );
         Self {
             ring: ring.clone(),
             coefficients,
             s,
             id,
+            own,
         }
     }
 
@@ -114,12 +129,31 @@ impl SecretKey {
         &self.s
     }
 
-    /// A secret-key encryption of zero at `level`: `c1` uniform from a fresh seed, `c0 = e - c1 s`.
-    pub fn encrypt_zero<R: CryptoRng + ?Sized>(
+    /// The randomness of one ciphertext at `level` with `message`: all that goes into it besides, in bytes.
+    pub fn randomness<R: CryptoRng + ?Sized>(
         &self,
         level: usize,
+        message: &[&[u8]],
         rng: &mut R,
-    ) -> EncryptionOfZero {
+    ) -> Generator {
+        let parts: [&[u8]; 2] = [&*self.own, &(level as u64).to_le_bytes()];
+        let domain = "cipherblas 2026 rlwe secret-key encryption";
+        hedged(domain, rng, &[&parts, message].concat())
+    }
+
+    /// As [`randomness`](Self::randomness), for a key called `name`.
+    pub(crate) fn key_randomness<R: CryptoRng + ?Sized>(
+        &self,
+        name: &str,
+        rng: &mut R,
+    ) -> Generator {
+        let parts: [&[u8]; 2] = [&*self.own, name.as_bytes()];
+        hedged("cipherblas 2026 rlwe keys", rng, &parts)
+    }
+
+    /// A secret-key encryption of zero at `level`: `c1` uniform from a fresh seed, `c0 = e - c1 s`. The generator is that of
+    /// the whole ciphertext, of [`randomness`](Self::randomness), whatever number of encryptions it consists of.
+    pub fn encrypt_zero(&self, level: usize, rng: &mut Generator) -> EncryptionOfZero {
         let basis = self.ring.basis(level);
         let seed = Seed::generate(rng);
         let c1 = expand(&self.ring, basis, &seed, 0);
@@ -152,6 +186,7 @@ impl SecretKey {
     /// # Errors
     /// `Parameter` if the generator is broken.
     pub fn public_key<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<PublicKey> {
+        let rng = &mut self.key_randomness("public key", rng);
         let ring = &self.ring;
         let basis = Basis {
             q: ring.q_len(),
@@ -210,17 +245,31 @@ impl PublicKey {
         self.b.ring()
     }
 
+    /// The randomness of one ciphertext at `level` with `message`: all that goes into it besides, in bytes.
+    pub fn randomness<R: CryptoRng + ?Sized>(
+        &self,
+        level: usize,
+        message: &[&[u8]],
+        rng: &mut R,
+    ) -> Generator {
+        let (ring, level) = (ring_bytes(self.ring()), (level as u64).to_le_bytes());
+        let parts: [&[u8]; 4] = [&ring, &self.id.0, self.seed.as_bytes(), &level];
+        let domain = "cipherblas 2026 rlwe public-key encryption";
+        hedged(domain, rng, &[&parts, message].concat())
+    }
+
     /// An encryption of zero at `level`, to which `message` (coefficients over that level's basis) is added on the way:
     /// `round((v b + e0, v a + e1) / p) + (message, 0)` for the first special prime p: an ordinary encryption modulo Qp,
-    /// switched to Q, so that its errors are divided by p.
+    /// switched to Q, so that its errors are divided by p. The generator is that of the whole ciphertext, of
+    /// [`randomness`](Self::randomness).
     ///
     /// # Panics
     /// If the message is over another basis.
-    pub fn encrypt<R: CryptoRng + ?Sized>(
+    pub fn encrypt(
         &self,
         level: usize,
         message: &Poly<Coeff>,
-        rng: &mut R,
+        rng: &mut Generator,
     ) -> EncryptionOfZero {
         let ring = self.ring();
         let n = ring.degree();
@@ -276,6 +325,20 @@ impl std::fmt::Debug for PublicKey {
     }
 }
 
+/// What defines a ring.
+fn ring_bytes(ring: &Ring) -> Vec<u8> {
+    let spec = ring.spec();
+    let mut bytes = Vec::new();
+    let mut push = |x: u64| bytes.extend_from_slice(&x.to_le_bytes());
+    push(spec.degree as u64);
+    push(spec.digit_len as u64);
+    for group in spec.groups.iter().chain([&spec.special]) {
+        push(group.len() as u64);
+        group.iter().copied().for_each(&mut push);
+    }
+    bytes
+}
+
 /// The uniform polynomial of `seed`: limb of prime `i` from ChaCha20 stream `domain * 256 + i`.
 pub(crate) fn expand(ring: &Arc<Ring>, basis: Basis, seed: &Seed, domain: u64) -> Poly<Ntt> {
     let mut a = Poly::dirty(ring, basis);
@@ -287,11 +350,7 @@ pub(crate) fn expand(ring: &Arc<Ring>, basis: Basis, seed: &Seed, domain: u64) -
 }
 
 /// A fresh error polynomial, in secret memory.
-pub(crate) fn small_error<R: CryptoRng + ?Sized>(
-    ring: &Arc<Ring>,
-    basis: Basis,
-    rng: &mut R,
-) -> Poly<Coeff> {
+pub(crate) fn small_error(ring: &Arc<Ring>, basis: Basis, rng: &mut Generator) -> Poly<Coeff> {
     let mut e = Zeroizing::new(vec![0i8; ring.degree()]);
     sample::centered_binomial(rng, &mut e);
     Poly::from_small(ring, basis, &e).into_secret()

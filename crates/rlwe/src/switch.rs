@@ -14,6 +14,7 @@ use crate::poly::{Basis, Ntt, Poly};
 use crate::ring::{Division, Ring};
 use cipherblas_math::GaloisPermutation;
 use cipherblas_math::sample::Seed;
+use cipherblas_scheme::hedge::Generator;
 use cipherblas_scheme::{Error, Result};
 use rand::CryptoRng;
 use std::sync::Arc;
@@ -27,12 +28,8 @@ pub struct KeySwitchKey {
 }
 
 impl KeySwitchKey {
-    /// The key from `source` to `target`, both over all primes.
-    pub(crate) fn generate<R: CryptoRng + ?Sized>(
-        source: &Poly<Ntt>,
-        target: &Poly<Ntt>,
-        rng: &mut R,
-    ) -> Self {
+    /// The key from `source` to `target`, both over all primes; the generator is that of this key alone.
+    fn generate(source: &Poly<Ntt>, target: &Poly<Ntt>, rng: &mut Generator) -> Self {
         let ring = source.ring().clone();
         let basis = ring.full_basis();
         let seed = Seed::generate(rng);
@@ -346,6 +343,7 @@ pub fn relinearization_key<R: CryptoRng + ?Sized>(secret: &SecretKey, rng: &mut 
     let s = secret.poly();
     let mut squared = s.clone();
     squared.mul_assign(s);
+    let rng = &mut secret.key_randomness("relinearization", rng);
     KeySwitchKey::generate(&squared, s, rng)
 }
 
@@ -360,5 +358,45 @@ pub fn galois_key<R: CryptoRng + ?Sized>(
 ) -> Result<KeySwitchKey> {
     let s = secret.poly();
     let target = s.automorphism(secret.ring().inverse_element(g))?;
+    let rng = &mut secret.key_randomness(&format!("automorphism {g}"), rng);
     Ok(KeySwitchKey::generate(s, &target, rng))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::PrimeSource;
+    use crate::ring::RingSpec;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    /// Two keys with the same uniform half and error would differ by a multiple of a function of the secret.
+    #[test]
+    fn keys_from_a_generator_that_repeats_itself_have_nothing_in_common() {
+        let mut primes = PrimeSource::new(64, &[]);
+        let mut prime = |bits: f64| primes.group(bits.exp2(), 1).unwrap();
+        let spec = RingSpec {
+            degree: 64,
+            groups: vec![prime(40.0), prime(40.0)],
+            special: prime(45.0),
+            digit_len: 1,
+        };
+        let ring = Ring::new(spec).unwrap();
+        let mut rng = ChaCha20Rng::from_seed([5; 32]);
+        let sk = SecretKey::generate(&ring, &mut rng).unwrap();
+        let galois = |g| galois_key(&sk, g, &mut rng.clone()).unwrap().seed;
+        let zero = sk.encrypt_zero(0, &mut sk.randomness(0, &[], &mut rng.clone()));
+        let seeds = [
+            sk.public_key(&mut rng.clone()).unwrap().seed,
+            relinearization_key(&sk, &mut rng.clone()).seed,
+            galois(5),
+            galois(25),
+            galois(127),
+            zero.seed.unwrap(),
+        ];
+        for (i, a) in seeds.iter().enumerate() {
+            assert!(seeds[..i].iter().all(|b| a != b), "seed {i} occurs twice");
+        }
+        assert_eq!(galois(5), seeds[2]);
+    }
 }

@@ -171,8 +171,9 @@ fn encryptions_of_zero_are_small_and_fresh() {
     let sk = SecretKey::generate(&ring, &mut rng).unwrap();
     let pk = sk.public_key(&mut rng).unwrap();
     for level in 0..=2 {
-        let a = sk.encrypt_zero(level, &mut rng);
-        let b = sk.encrypt_zero(level, &mut rng);
+        let mut randomness = sk.randomness(level, &[], &mut rng);
+        let a = sk.encrypt_zero(level, &mut randomness);
+        let b = sk.encrypt_zero(level, &mut randomness);
         assert_ne!(a.c1.data(), b.c1.data(), "the same randomness twice");
         assert!(a.seed.is_some());
         let largest = |c: &cipherblas_rlwe::EncryptionOfZero| {
@@ -184,13 +185,46 @@ fn encryptions_of_zero_are_small_and_fresh() {
         };
         assert!(largest(&a) <= 21u32.into());
         let message = Poly::<Coeff>::zero(&ring, ring.basis(level));
-        let c = pk.encrypt(level, &message, &mut rng);
+        let c = pk.encrypt(level, &message, &mut pk.randomness(level, &[], &mut rng));
         assert!(
             largest(&c) <= (21u32 + 1 + 128 + 1).into(),
             "{}",
             largest(&c)
         );
         assert!(largest(&c) > 0u32.into());
+    }
+}
+
+/// A generator that repeats itself: two ciphertexts with the same uniform half and error would differ by their messages.
+#[test]
+fn nothing_is_encrypted_twice_from_the_same_randomness() {
+    let ring = ring(64, &[1, 1], 40, 2);
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let sk = SecretKey::generate(&ring, &mut rng).unwrap();
+    let again = SecretKey::restore(
+        &ring,
+        sk.expose_coefficients().to_vec().into(),
+        cipherblas_scheme::wire::KeyId([7; 16]),
+    )
+    .unwrap();
+    let pk = sk.public_key(&mut rng.clone()).unwrap();
+    let mut halves = Vec::new();
+    let mut see = |half: &[f64]| {
+        let half: Vec<u64> = half.iter().map(|x| x.to_bits()).collect();
+        assert!(!halves.contains(&half), "a uniform half occurs twice");
+        halves.push(half);
+    };
+    let n = ring.degree();
+    for (level, message) in [(0, "a"), (0, "b"), (1, "a")] {
+        let content: [&[u8]; 1] = [message.as_bytes()];
+        for key in [&sk, &again] {
+            let mut randomness = key.randomness(level, &content, &mut rng.clone());
+            see(&key.encrypt_zero(level, &mut randomness).c1.data()[..n]);
+            see(&key.encrypt_zero(level, &mut randomness).c1.data()[..n]);
+        }
+        let zero = Poly::<Coeff>::zero(&ring, ring.basis(level));
+        let mut randomness = pk.randomness(level, &content, &mut rng.clone());
+        see(&pk.encrypt(level, &zero, &mut randomness).c1.data()[..n]);
     }
 }
 

@@ -54,6 +54,14 @@ pub fn digest(domain: &'static str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     out
 }
 
+/// Words as bytes, little-endian, erased on drop: for values that are parts of an object.
+pub fn words(values: impl ExactSizeIterator<Item = u64>) -> Zeroizing<Vec<u8>> {
+    // Of its final size at once: growing would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8 * values.len()));
+    values.for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    bytes
+}
+
 impl TryRng for Generator {
     type Error = Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
