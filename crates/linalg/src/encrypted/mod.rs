@@ -14,12 +14,11 @@ pub use plain::{PlainMatrix, PreparedMatrix};
 pub use vector::EncryptedVector;
 
 use crate::kernel::Blocks;
+use cipherblas_scheme::hedge::{Generator, hedged};
 use cipherblas_scheme::{Decrypt, Encrypt, Error, Result, Scheme};
 use rand::CryptoRng;
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rayon::prelude::*;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// How to encrypt an array: packing (`None`: the canonical one), depth (`None`: all that the parameters afford) and bound
 /// on the absolute values (`None`: the parameters').
@@ -88,7 +87,7 @@ fn encrypt_blocks<K: Encrypt, R: CryptoRng + ?Sized, P>(
 ) -> Result<Blocks<K::Scheme>> {
     let depth = options.depth_or(key.scheme().max_depth());
     let bound = options.bound;
-    let encrypt = |block: usize, values: &[_], rng: &mut ChaCha20Rng| {
+    let encrypt = |block: usize, values: &[_], rng: &mut Generator| {
         key.encrypt_at(values, depth, bound, rng)
             .map(Arc::new)
             .map_err(|e| match e {
@@ -108,13 +107,8 @@ fn encrypt_blocks<K: Encrypt, R: CryptoRng + ?Sized, P>(
     };
     // A generator for each block, so that blocks can be encrypted at the same time, and the result does not depend on how
     // many are.
-    let mut generators: Vec<_> = packed
-        .iter()
-        .map(|_| {
-            let mut seed = Zeroizing::new([0; 32]);
-            rng.fill_bytes(&mut *seed);
-            ChaCha20Rng::from_seed(*seed)
-        })
+    let mut generators: Vec<_> = (0..packed.len() as u64)
+        .map(|block| hedged("cipherblas 2026 array block", rng, &[&block.to_le_bytes()]))
         .collect();
     if packed.len() == 1 || rayon::current_num_threads() == 1 {
         let blocks = packed.iter().zip(&mut generators).enumerate();
