@@ -19,7 +19,10 @@ use std::time::{Duration, Instant};
 const FRACTION_BITS: u32 = 24;
 
 /// Totals are below two to this.
-const INTEGER_BITS: u32 = 14;
+const INTEGER_BITS: u32 = 20;
+
+/// What a hospital sends is below two to this: sums over up to some hundred thousand rows of scaled features.
+const VALUE_BITS: u32 = 18;
 
 /// Which scheme, from the command line; Paillier if nothing is said.
 pub(crate) enum Choice {
@@ -53,6 +56,7 @@ pub(crate) fn paillier_key() -> Result<paillier::SecretKey> {
         .bits(3072)
         .fraction_bits(FRACTION_BITS)
         .integer_bits(INTEGER_BITS)
+        .value_bits(VALUE_BITS)
         .depth(0)
         .build()?;
     println!("{params}\n");

@@ -67,7 +67,6 @@ where
     println!("{} rows at {} hospitals", sums.rows(), hospitals.len());
 
     // The normal equations.
-    let mut ledger = Ledger::default();
     let d = FEATURES - 1;
     let shares = hospitals
         .iter()

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         ["bench", options @ ..] => {
             bench::Options::parse(options).and_then(|options| bench::run(&options))
         }
-        ["help" | "--help" | "-h"] => {
+        ["help" | "--help" | "-h"] | ["test" | "bench", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }

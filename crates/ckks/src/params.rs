@@ -86,8 +86,9 @@ impl ParamsBuilder {
         self.precision_bits = bits;
         self
     }
-    /// All values, on the way as well as at the end, are below `2^bits` in absolute value: error bounds presume it, and
-    /// decryption refuses results beyond it. 0 to 40, default 10.
+    /// All values, on the way as well as at the end, are below `2^bits` in absolute value: error bounds presume it.
+    /// Beyond it values wrap around; decryption notices many such values at once, but not always a single one. 0 to 40,
+    /// default 10.
     pub fn integer_bits(mut self, bits: u32) -> Self {
         self.integer_bits = bits;
         self

@@ -4,7 +4,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong: what was got, what was expected, and what to do about it.
 ///
 /// The variants are the classes of exception that the Python package raises.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Parameters that do not exist, do not fit together, or are not secure.
@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// Not enough multiplicative depth is left.
     #[error(
-        "{operation} needs {needed} more level(s), {left} left; encrypt with more depth (`depth` of the parameters), or at a greater depth (`encrypt_at`)"
+        "{operation} takes {needed} level(s), {left} left; use parameters with more `depth`, or encrypt at a greater one (`EncryptOptions::depth`)"
     )]
     Depth {
         /// The operation that was asked for.
@@ -45,7 +45,7 @@ pub enum Error {
     },
     /// An evaluation key that was not generated.
     #[error(
-        "{operation} needs the {key}, which these evaluation keys do not hold; make them from the plan that lists it"
+        "{operation} needs the {key}, which this evaluator does not hold; make the keys from the plan that lists it, and `bind` arrays to the evaluator that has them"
     )]
     MissingKey {
         /// The operation that was asked for.
@@ -91,7 +91,7 @@ pub enum Error {
     },
     /// The values of a result may be larger than a plaintext holds, by the bounds declared at encryption.
     #[error(
-        "the result of {operation} may be as large as {bound}, and plaintexts hold {capacity}; declare tighter bounds at encryption, or ask for more `plaintext_bits` or `integer_bits`"
+        "the result of {operation} may be as large as {bound}, and plaintexts hold {capacity}; declare the bound of the data at encryption (`EncryptOptions::bound`; undeclared, it is the largest value there is), or ask for more `plaintext_bits` (BFV) or `integer_bits` (Paillier)"
     )]
     Overflow {
         /// The operation that was asked for.
@@ -124,9 +124,38 @@ pub enum Error {
         hint: &'static str,
     },
     /// The one error for whatever fails after decryption: no detail, so that it is no oracle.
-    #[error("decryption failed; the ciphertext is not a valid result under this key")]
+    #[error(
+        "decryption failed: the ciphertext is not a valid result under this key, or its values are beyond the declared range"
+    )]
     Decryption,
     /// The caller asked for the computation to stop.
     #[error("interrupted by the caller; nothing was changed")]
     Interrupted,
+}
+
+/// The message: programs whose `main` returns an error print this.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_is_what_a_failed_main_prints() {
+        let error = Error::Depth {
+            operation: "mul",
+            needed: 1,
+            left: 0,
+        };
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert!(
+            error
+                .to_string()
+                .starts_with("mul takes 1 level(s), 0 left;")
+        );
+    }
 }

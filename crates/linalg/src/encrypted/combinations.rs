@@ -29,6 +29,14 @@ fn check_terms(operation: &'static str, weights: usize, arrays: usize) -> Result
     if weights == arrays && weights > 0 {
         return Ok(());
     }
+    if arrays == 0 {
+        return Err(mismatch(
+            operation,
+            "no array",
+            "at least one",
+            "an empty sum has no shape",
+        ));
+    }
     Err(mismatch(
         operation,
         format!("{weights} weights and {arrays} arrays"),

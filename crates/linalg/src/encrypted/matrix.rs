@@ -9,7 +9,9 @@ use crate::kernel::{Blocks, elementwise, lower};
 use crate::packing::{MatrixPacking, Order, Tile, VectorPacking};
 use crate::polynomial;
 use crate::shape::{check_data, check_dims, mismatch};
-use cipherblas_scheme::{Add, AddPlain, Decrypt, Encrypt, Mul, MulPlain, Result, Rotate, Scheme};
+use cipherblas_scheme::{
+    Add, AddPlain, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Result, Rotate, Scheme,
+};
 use rand::CryptoRng;
 use std::fmt;
 use std::ops::Range;
@@ -311,6 +313,14 @@ impl<S: Add> EncryptedMatrix<S> {
     pub fn neg(&self) -> Result<Self> {
         let ev = &self.evaluator;
         elementwise::map::<S>(&self.blocks, |_, a| ev.negate(a)).map(|b| self.with(b))
+    }
+}
+
+impl<S: ErrorBound> EncryptedMatrix<S> {
+    /// Bound on the absolute error of every value, as far as the scheme bounds it (see [`ErrorBound`]).
+    pub fn error_bound(&self) -> f64 {
+        let bounds = self.blocks.iter().map(|ct| self.evaluator.error_bound(ct));
+        bounds.fold(0.0, f64::max)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::packing::VectorPacking;
 use crate::polynomial;
 use crate::shape::{check_len, mismatch};
 use cipherblas_scheme::{
-    Add, AddPlain, Decrypt, Encrypt, Error, Mul, MulPlain, Result, Rotate, Scheme,
+    Add, AddPlain, Decrypt, Encrypt, Error, ErrorBound, Mul, MulPlain, Result, Rotate, Scheme,
 };
 use rand::CryptoRng;
 use std::fmt;
@@ -245,6 +245,14 @@ impl<S: Scheme> EncryptedVector<S> {
         self.packing
             .grid(self.len)
             .constant(block, S::Value::ZERO, value)
+    }
+}
+
+impl<S: ErrorBound> EncryptedVector<S> {
+    /// Bound on the absolute error of every value, as far as the scheme bounds it (see [`ErrorBound`]).
+    pub fn error_bound(&self) -> f64 {
+        let bounds = self.blocks.iter().map(|ct| self.evaluator.error_bound(ct));
+        bounds.fold(0.0, f64::max)
     }
 }
 
