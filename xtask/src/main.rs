@@ -41,10 +41,14 @@ fn main() -> ExitCode {
     {
         ["test"] => suite::run(suite::Extent::Ordinary),
         ["test", "--deep"] => suite::run(suite::Extent::Deep),
+        ["test" | "bench", "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         ["bench", options @ ..] => {
             bench::Options::parse(options).and_then(|options| bench::run(&options))
         }
-        ["help" | "--help" | "-h"] | ["test" | "bench", "--help" | "-h"] => {
+        ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
