@@ -16,8 +16,20 @@ pub struct Ciphertext {
     pub(crate) noise: f64,
     /// Declared bound on the absolute value of every slot.
     pub(crate) magnitude: f64,
+    pub(crate) origin: Origin,
     pub(crate) params: ParameterId,
     pub(crate) key: KeyId,
+}
+
+/// Where a ciphertext's bounds are from, and so what they may tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Encrypted: as declared, noise as of encryption.
+    Fresh,
+    /// Read: as they came over the wire.
+    Read,
+    /// Computed here, from plain operands as well: to be rounded before others see them.
+    Computed,
 }
 
 /// An encryption modulo one plaintext modulus.

@@ -1,6 +1,6 @@
 //! The secret and the public key: encryption and decryption.
 
-use crate::ciphertext::{Ciphertext, Part};
+use crate::ciphertext::{Ciphertext, Origin, Part};
 use crate::encoder::Row;
 use crate::evaluator::Evaluator;
 use crate::params::Params;
@@ -144,10 +144,12 @@ impl SecretKey {
         ))
     }
 
-    /// Both rows.
+    /// Both rows. Nothing says that they should be equal: of a ciphertext that was to have one row, a contributor who is not
+    /// honest can fill the second with other values.
     ///
     /// # Errors
-    /// `KeyMismatch`, `Decryption`.
+    /// `KeyMismatch`; `Decryption` for a value beyond the range of the parameters. The magnitude that the ciphertext declares
+    /// is the sender's word and plays no part: what is refused must not depend on a threshold that the sender chose.
     pub fn decrypt_rows(&self, ct: &Ciphertext) -> Result<Rows> {
         self.check(ct)?;
         let residues: Vec<(Row, Row)> = ct
@@ -165,7 +167,7 @@ impl SecretKey {
             second: combine(&|r| &r.1)?,
         };
         // All values are looked at, and nothing says which was too large.
-        let limit = ct.magnitude.min(self.params.max_value()) as u64;
+        let limit = self.params.max_value() as u64;
         let beyond = rows
             .first
             .iter()
@@ -321,6 +323,7 @@ fn fresh(
         level,
         noise,
         magnitude,
+        origin: Origin::Fresh,
         params: params.id(),
         key,
     }
@@ -343,7 +346,8 @@ pub(crate) fn check_values(
     let index = values.iter().position(|v| !within(v)).unwrap_or(0);
     Err(Error::Value {
         index,
-        got: values[index].to_string(),
+        // The value itself is a secret, and errors end up in logs.
+        got: "beyond the bound".into(),
         expected: format!("an integer of absolute value at most {bound}"),
         hint: "raise `plaintext_bits` or the declared bound",
     })
@@ -427,8 +431,8 @@ impl Encrypt for PublicKey {
 
 impl Decrypt for SecretKey {
     type Scheme = Evaluator;
-    /// Constant time in key and values. A result beyond its declared magnitude, or with rows that differ, is
-    /// `Decryption`.
+    /// Constant time in key and values. A result beyond the range of the parameters, or with rows that
+    /// differ, is `Decryption`.
     fn decrypt(&self, ct: &Ciphertext) -> Result<Vec<i64>> {
         let rows = self.decrypt_rows(ct)?;
         let differ = rows
@@ -452,7 +456,7 @@ impl Decrypt for SecretKey {
     /// without flooding; eprint 2024/127 and 2024/116 break exact schemes whose bounds are heuristic. A ciphertext
     /// whose own bound is beyond the limit is refused. The bound on its *noise* came with the ciphertext: share results
     /// only of a party that is trusted to have computed what it was asked to (a made-up ciphertext, or a made-up bound,
-    /// is a reaction attack and not met by any noise).
+    /// is a reaction attack and not met by any noise), with inputs of parties trusted to have encrypted what they should.
     ///
     /// `bound` is the owner's bound on the *error* of every slot. That of an exact scheme is 0, the natural argument;
     /// larger ones are accepted and change nothing. Results are not counted: each is as safe as the first.

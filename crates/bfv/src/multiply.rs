@@ -38,6 +38,7 @@
 //! `Q / R <= 2` counts, and for three halves rounded at the end. Near ties, conversions of base may give the other neighbour; the
 //! 2^-40 are for them. (Step 2 at the ends of its range may give `b' +- R`: that is another lift `b_i`.)
 
+use crate::noise::OUTWARD_POWER;
 use cipherblas_math::primes::primes_near;
 use cipherblas_math::{Backend, BaseConverter, Modulus, NttPlan};
 use cipherblas_rlwe::pairs::{Pair, PairRef};
@@ -274,7 +275,7 @@ impl Level {
             back: BaseConverter::with_backend(r, q, backend).map_err(from_math)?,
             scale: scales.collect::<Result<_>>()?,
             switch: switches.into_iter().collect::<Result<_>>()?,
-            ratio: (log_q - log2_of(r)).exp2(),
+            ratio: (log_q - log2_of(r)).exp2() * OUTWARD_POWER,
         })
     }
 }

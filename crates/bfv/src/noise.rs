@@ -66,7 +66,8 @@
 //! divide the excess away again.
 //! `Noise::levels` runs this on the primes as they are, and parameters for which it fails are refused.
 //!
-//! All numbers are rounded outward: a relative 2^-44 is added wherever doubles may have rounded.
+//! All numbers are rounded outward: a relative 2^-44 is added wherever doubles may have rounded, and 2^-40 to powers of two with
+//! differences of logarithms (of up to 2^12, each rounded by at most 2^-42) as exponents.
 
 use cipherblas_math::sample::{ERROR_BOUND, ERROR_VARIANCE};
 use cipherblas_rlwe::Ring;
@@ -77,6 +78,9 @@ pub const KEY_BITS: f64 = 160.0;
 
 /// Bits of the bound above those of a value just below: more than a few roundings of doubles.
 const OUTWARD: f64 = 1.0 + 1.0 / (1u64 << 44) as f64;
+
+/// As [`OUTWARD`], for powers with a difference of logarithms of moduli as the exponent.
+pub(crate) const OUTWARD_POWER: f64 = 1.0 + 1.0 / (1u64 << 40) as f64;
 
 /// Bits that base conversion may be off the centre, relative to its modulus.
 const CENTRED: f64 = 1.0 + 1.0 / (1u64 << 39) as f64;
@@ -107,6 +111,13 @@ pub(crate) fn mul_up(a: f64, b: f64) -> f64 {
     } else {
         product
     }
+}
+
+/// A bound rounded up to two bits after the leading one, by less than a quarter. All that is seen of a computation's bounds from
+/// outside: exact ones would tell the sum of the absolute weights, and confirm guesses of them.
+pub(crate) fn coarse(bound: f64) -> f64 {
+    const STEP: u64 = 1 << 50;
+    f64::from_bits((bound.to_bits() + (STEP - 1)) & !(STEP - 1))
 }
 
 /// The product of primes, at most a relative 2^-44 below it, and never above; capped at 10^300.
@@ -150,6 +161,10 @@ impl Noise {
     pub fn fresh_secret(&self) -> f64 {
         ERROR_BOUND as f64 * self.n + self.n / 2.0
     }
+    /// What no honest ciphertext is below, but a multiple by zero: that of a fresh one, or of the roundings.
+    pub fn floor(&self) -> f64 {
+        self.fresh_secret().min(self.rounding())
+    }
     /// A fresh public-key encryption with the division by the special prime `p`: `(v e + e0 + e1 s)/p + r0 + r1 s`.
     pub fn fresh_public(&self, p: u64) -> f64 {
         let own = SUP_FACTOR * (self.n * ERROR_VARIANCE).sqrt();
@@ -181,7 +196,7 @@ impl Noise {
             .iter()
             .map(|d| (d - log_p).exp2())
             .sum();
-        self.n / 2.0 * digits * CENTRED * self.key_error * OUTWARD
+        self.n / 2.0 * digits * CENTRED * self.key_error * OUTWARD_POWER * OUTWARD
     }
     /// As [`key_switch`](Self::key_switch), for `digits` digits that are `2^margin` below P.
     pub(crate) fn key_switch_estimate(&self, digits: usize, margin: f64) -> f64 {
@@ -258,6 +273,12 @@ mod tests {
         assert_eq!(mul_up(8.0, 64.0), 512.0);
         // (2^53 - 1)^2 = 2^106 - 2^54 + 1: the nearest double is below.
         assert_eq!(mul_up(odd, odd), (odd * odd).next_up());
+        for bound in [1.0, 1.25, 1.5, 1.75, 2.0, 320.0, 0.0] {
+            assert_eq!(coarse(bound), bound);
+        }
+        assert_eq!((coarse(322.0), coarse(323.0)), (384.0, 384.0));
+        assert_eq!(coarse(1.76), 2.0);
+        assert_eq!(coarse(2f64.next_up()), 2.5);
         assert_eq!(modulus_down(&[u64::MAX; 100]), 1e300 / OUTWARD);
         assert!(modulus_down(&[3, 5]) <= 15.0);
     }

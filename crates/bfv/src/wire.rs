@@ -1,12 +1,15 @@
 //! Parameters, keys and ciphertexts to bytes and back, inside the envelope.
 
-use crate::ciphertext::{Ciphertext, Part};
+use crate::ciphertext::{Ciphertext, Origin, Part};
 use crate::evaluator::Evaluator;
 use crate::keys::PublicKey;
+use crate::noise::coarse;
 use crate::params::Params;
 use cipherblas_rlwe::{EvaluationKeys, RingSpec, wire};
 use cipherblas_scheme::security::SecurityLevel;
-use cipherblas_scheme::wire::{Expected, Header, KeyId, Kind, Reader, SchemeId, Writer};
+use cipherblas_scheme::wire::{
+    Expected, Fingerprint, Header, KeyId, Kind, Reader, SchemeId, Writer,
+};
 use cipherblas_scheme::{Error, Result, Wire};
 use std::sync::Arc;
 
@@ -36,11 +39,23 @@ impl Params {
 
     /// Reads parameters and validates them as if they had been built: primes, digits, security, identifier.
     ///
+    /// A kilobyte can ask for tables of some 300 MB, at degree 2^17: read what strangers send with
+    /// [`Params::from_bytes_within`].
+    ///
     /// # Errors
     /// `Wire` for bytes that are not parameters, `Parameter` for parameters that are not valid or not as secure as they
     /// say. Parameters without security are refused: see [`Params::insecure_from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let params = Self::insecure_from_bytes(bytes)?;
+        Self::from_bytes_within(bytes, usize::MAX)
+    }
+
+    /// As [`Params::from_bytes`], refusing ring degrees above `largest_degree` before any table is made: memory and time grow with
+    /// the degree, times the number of primes that its security allows, which grows with it.
+    ///
+    /// # Errors
+    /// As [`Params::from_bytes`].
+    pub fn from_bytes_within(bytes: &[u8], largest_degree: usize) -> Result<Self> {
+        let params = Self::read(bytes, largest_degree)?;
         if params.security().is_none() {
             return Err(Error::Parameter {
                 what: "security",
@@ -57,6 +72,10 @@ impl Params {
     /// # Errors
     /// As [`Params::from_bytes`].
     pub fn insecure_from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes, usize::MAX)
+    }
+
+    fn read(bytes: &[u8], largest_degree: usize) -> Result<Self> {
         let expected = Expected {
             kind: Kind::Parameters,
             scheme: SchemeId::Bfv,
@@ -72,6 +91,12 @@ impl Params {
             bits => Some(SecurityLevel::from_bits(bits)?),
         };
         let degree = reader.u32()? as usize;
+        if degree > largest_degree {
+            return Err(reader.error(
+                format!("ring degree {degree}"),
+                format!("at most {largest_degree}, as the reader allows"),
+            ));
+        }
         let digit_len = reader.u32()? as usize;
         let levels = reader.u32()? as usize;
         let group = |reader: &mut Reader<'_>| -> Result<Vec<u64>> {
@@ -164,6 +189,12 @@ impl PublicKey {
         ))
     }
 
+    /// Hash of parameters and key, to be compared over another channel: the id is a name that anyone can give to a key of their
+    /// own, and data encrypted under that key is theirs.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::digest("cipherblas 2026 bfv public key", &self.to_bytes())
+    }
+
     /// Reads a public key made for `params`.
     ///
     /// # Errors
@@ -186,15 +217,38 @@ impl PublicKey {
     }
 }
 
+/// What stands behind the bounds of a ciphertext, and whether its second halves are seeds.
+const COMPUTED: u8 = 0;
+const SEEDED: u8 = 1;
+const FRESH: u8 = 2;
+
 impl Wire for Evaluator {
+    /// The bounds of a fresh ciphertext are written as they were declared. Those of a computed one are rounded up to two bits
+    /// after the leading one (and no further than what the parameters hold): exact bounds are a function of the plain
+    /// operands. What was read is written as it was.
     fn write_ciphertext(&self, ct: &Ciphertext) -> Vec<u8> {
         let half = wire::poly_bytes(self.params.ring(), self.params.ring().basis(ct.level));
         let mut writer = Writer::with_capacity(64 + 2 * ct.parts.len() * half);
         writer.u32(ct.level as u32);
-        writer.f64(ct.noise);
-        writer.f64(ct.magnitude);
         let seeded = ct.is_seeded();
-        writer.u8(u8::from(seeded));
+        let (noise, magnitude) = match ct.origin {
+            Origin::Fresh | Origin::Read => (ct.noise, ct.magnitude),
+            Origin::Computed => {
+                let noise = coarse(ct.noise.max(self.params.noise().floor()));
+                let magnitude = coarse(ct.magnitude);
+                (
+                    noise.min(self.params.noise_limit(ct.level)),
+                    magnitude.min(self.params.max_value()),
+                )
+            }
+        };
+        writer.f64(noise);
+        writer.f64(magnitude);
+        writer.u8(match ct.origin {
+            Origin::Fresh if seeded => SEEDED,
+            Origin::Fresh => FRESH,
+            Origin::Read | Origin::Computed => COMPUTED,
+        });
         for part in &ct.parts {
             wire::write_poly(&mut writer, &part.c0);
             match &part.seed {
@@ -211,7 +265,8 @@ impl Wire for Evaluator {
     }
 
     /// The bounds come with the ciphertext: they are checked against what the parameters hold, and are the word of
-    /// whoever computed it.
+    /// whoever computed it. A noise below what any honest ciphertext has is taken as that; fresh ciphertexts declare exactly
+    /// what encryption gives them.
     fn read_ciphertext(&self, bytes: &[u8]) -> Result<Ciphertext> {
         let expected = Expected {
             kind: Kind::Ciphertext,
@@ -242,11 +297,19 @@ impl Wire for Evaluator {
                 format!("0 to {capacity}"),
             ));
         }
-        let seeded = match reader.u8()? {
-            0 => false,
-            1 => true,
-            other => return Err(reader.error(format!("flag {other}"), "0 or 1")),
+        let own = self.params.noise();
+        let (seeded, fresh) = match reader.u8()? {
+            COMPUTED => (false, None),
+            SEEDED => (true, Some(own.fresh_secret())),
+            FRESH => (false, Some(own.fresh_public(ring.spec().special[0]))),
+            other => return Err(reader.error(format!("flag {other}"), "0, 1 or 2")),
         };
+        if let Some(expected) = fresh.filter(|&expected| expected != noise) {
+            return Err(reader.error(
+                format!("a noise bound of {noise} of a fresh ciphertext"),
+                expected.to_string(),
+            ));
+        }
         let basis = ring.basis(level);
         let parts = (0..self.params.plaintext_moduli().len())
             .map(|_| {
@@ -265,8 +328,9 @@ impl Wire for Evaluator {
         Ok(Ciphertext {
             parts,
             level,
-            noise,
+            noise: noise.max(own.floor()),
             magnitude,
+            origin: fresh.map_or(Origin::Read, |_| Origin::Fresh),
             params: header.parameters,
             key: header.key,
         })

@@ -313,9 +313,19 @@ fn failures_after_decryption_are_alike() {
         sk.decrypt(&ev.read_ciphertext(&bytes).unwrap())
     };
     assert_eq!(declare(200.0).unwrap()[1], 200);
+    // A threshold of the sender's choice would be an oracle: 39 of them find the largest value.
     for bound in [199.999, 3.0, 0.0] {
-        assert_eq!(declare(bound), Err(Error::Decryption));
+        assert_eq!(declare(bound), declare(200.0), "{bound}");
     }
+    // The owner's own range is what counts.
+    let one = sk.encrypt_at(&[1], 1, Some(1.0), &mut rng).unwrap();
+    let bytes = rewrite(&ev.write_ciphertext(&one), |p| {
+        p[12..20].copy_from_slice(&0.5f64.to_le_bytes());
+    });
+    let forged = ev.read_ciphertext(&bytes).unwrap();
+    let half = ev.mul_scalar_to(&forged, (1 << 28) + 1, 0).unwrap();
+    let beyond = ev.add(&half, &half).unwrap();
+    assert_eq!(sk.decrypt(&beyond), Err(Error::Decryption));
     let rows = sk
         .encrypt_rows([&[1], &[2]], 1, Some(2.0), &mut rng)
         .unwrap();
@@ -328,6 +338,72 @@ fn failures_after_decryption_are_alike() {
         sk.decrypt(&ev.read_ciphertext(&bytes).unwrap()),
         Err(Error::Decryption)
     );
+}
+
+/// A result's bounds are a function of the plain operands; what is written does not tell the sum of the weights.
+#[test]
+fn written_bounds_do_not_tell_weights() {
+    let mut rng = ChaCha20Rng::seed_from_u64(8);
+    let params = Params::builder()
+        .depth(1)
+        .plaintext_bits(30)
+        .insecure_degree(64)
+        .build()
+        .unwrap();
+    let (sk, ev) = setup(&params, &mut rng);
+    let cts = [(); 2].map(|()| sk.encrypt_at(&[1], 1, Some(1.0), &mut rng).unwrap());
+    let header = |weights: [i64; 2]| {
+        let parts: Vec<Ciphertext> = cts
+            .iter()
+            .zip(weights)
+            .map(|(ct, w)| ev.mul_scalar_to(ct, w, 0).unwrap())
+            .collect();
+        let sum = ev.add(&parts[0], &parts[1]).unwrap();
+        let bytes = ev.write_ciphertext(&sum);
+        let read = ev.read_ciphertext(&bytes).unwrap();
+        assert!(ev.magnitude_bound(&read) >= ev.magnitude_bound(&sum));
+        assert!(read.noise_bound_bits() >= sum.noise_bound_bits());
+        assert_eq!(sk.decrypt(&read).unwrap()[0], weights.iter().sum::<i64>());
+        assert_eq!(ev.write_ciphertext(&read), bytes);
+        (
+            ev.magnitude_bound(&sum),
+            bytes[Header::LEN + 32..][..21].to_vec(),
+        )
+    };
+    let ((a, written), (b, also)) = (header([300, 22]), header([300, 23]));
+    assert_eq!((a, b), (322.0, 323.0));
+    assert_eq!(written, also);
+}
+
+/// Noise that no honest ciphertext has is not believed.
+#[test]
+fn declared_noise_has_a_floor() {
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let params = Params::builder().depth(1).insecure_degree(32).build();
+    let (sk, ev) = setup(&params.unwrap(), &mut rng);
+    let floor = sk.params().noise().floor().log2();
+    let ct = sk.encrypt_at(&[3], 1, Some(4.0), &mut rng).unwrap();
+    let zero_noise = |ct: &Ciphertext| {
+        rewrite(&ev.write_ciphertext(ct), |p| {
+            p[4..12].copy_from_slice(&[0; 8])
+        })
+    };
+    let read = ev.read_ciphertext(&zero_noise(&ev.add(&ct, &ct).unwrap()));
+    assert_eq!(read.unwrap().noise_bound_bits(), floor);
+    let nothing = ev.mul_scalar(&ct, 0).unwrap();
+    let read = ev.read_ciphertext(&ev.write_ciphertext(&nothing)).unwrap();
+    assert!(read.noise_bound_bits() >= floor);
+    // Fresh ones say what encryption gives them.
+    let pk = sk.public_key(&mut rng).unwrap();
+    let other = pk.encrypt_at(&[3], 1, Some(4.0), &mut rng).unwrap();
+    for fresh in [ct, other] {
+        let read = ev.read_ciphertext(&ev.write_ciphertext(&fresh)).unwrap();
+        assert_eq!(read.noise_bound_bits(), fresh.noise_bound_bits());
+        assert!(matches!(
+            ev.read_ciphertext(&zero_noise(&fresh)),
+            Err(Error::Wire { .. })
+        ));
+    }
 }
 
 /// Attack 7: where two ciphertexts have the same uniform half, the difference of the others is that of the messages.

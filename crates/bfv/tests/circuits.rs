@@ -349,11 +349,18 @@ impl Machine {
             }
             _ => {
                 let to = self.below(depth + 1);
-                let want = self.sum_of(&[(1, &x)]);
+                let mut want = self.sum_of(&[(1, &x)]);
                 let got = ev.lower_to(&x.ct, to).and_then(|ct| {
                     assert_eq!(ct.depth(), to);
                     ev.read_ciphertext(&ev.write_ciphertext(&ct))
                 });
+                if let Ok(ct) = &got {
+                    // Rounded up, by at most a quarter.
+                    let read = ev.magnitude_bound(ct);
+                    let most = (want.bound as f64 * 1.25).min(self.params.max_value());
+                    assert!(read >= want.bound as f64 && read <= most * (1.0 + 1e-9));
+                    want.bound = read as i128;
+                }
                 ("lower_to and wire", vec![want], one(got), depth)
             }
         }

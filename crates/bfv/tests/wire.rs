@@ -248,11 +248,41 @@ fn residues_at_their_prime_impossible_levels_and_bounds_are_refused() {
     refused(&|p| p[20] = 2);
     refused(&|p| p[21..28].fill(0xff));
     refused(&|p| p.push(0));
-    let ends = reseal(fresh, Kind::Ciphertext, |p| {
+    let computed = &o.bytes[4].1;
+    let ends = reseal(computed, Kind::Ciphertext, |p| {
         p[4..12].copy_from_slice(&limit.to_le_bytes());
         p[12..20].copy_from_slice(&o.params.max_value().to_le_bytes());
     });
     assert!(o.evaluator.read_ciphertext(&ends).is_ok());
+}
+
+#[test]
+fn the_reader_limits_the_degree_and_fingerprints_bind_keys() {
+    let params = Params::builder()
+        .depth(0)
+        .plaintext_bits(7)
+        .build()
+        .unwrap();
+    let bytes = params.to_bytes();
+    let degree = params.degree();
+    assert_eq!(Params::from_bytes_within(&bytes, degree).unwrap(), params);
+    match Params::from_bytes_within(&bytes, degree - 1) {
+        Err(Error::Wire { got, expected, .. }) => {
+            assert_eq!(got, format!("ring degree {degree}"));
+            assert!(expected.contains(&(degree - 1).to_string()), "{expected}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Two keys of one name.
+    let o = objects();
+    let key = PublicKey::from_bytes(&o.params, &o.bytes[1].1).unwrap();
+    let again = PublicKey::from_bytes(&o.params, &key.to_bytes()).unwrap();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let other = o.secret.public_key(&mut rng).unwrap();
+    assert_eq!(key.id(), other.id());
+    assert_eq!(key.fingerprint(), again.fingerprint());
+    assert_ne!(key.fingerprint(), other.fingerprint());
+    assert_eq!(key.fingerprint().to_string().len(), 64);
 }
 
 /// Parameters made up by others: whatever does not leave room for the noise, or hides a smaller ring, is refused.

@@ -38,7 +38,8 @@ pub fn check(params: &Params, operation: &'static str, values: &[f64], bound: f6
         if value.is_nan() || value.abs() > bound {
             return Err(Error::Value {
                 index,
-                got: value.to_string(),
+                // The value itself is a secret, and errors end up in logs.
+                got: "beyond the bound".into(),
                 expected: format!("a finite number of absolute value at most {bound}"),
                 hint: "scale the data, or raise `integer_bits` or the declared bound",
             });

@@ -6,7 +6,9 @@ use crate::keys::PublicKey;
 use crate::params::Params;
 use cipherblas_rlwe::{EvaluationKeys, RingSpec, wire};
 use cipherblas_scheme::security::SecurityLevel;
-use cipherblas_scheme::wire::{Expected, Header, KeyId, Kind, Reader, SchemeId, Writer};
+use cipherblas_scheme::wire::{
+    Expected, Fingerprint, Header, KeyId, Kind, Reader, SchemeId, Writer,
+};
 use cipherblas_scheme::{Error, Result, Wire};
 use std::sync::Arc;
 
@@ -171,6 +173,12 @@ impl PublicKey {
             self.params.id(),
             self.id(),
         ))
+    }
+
+    /// Hash of parameters and key, to be compared over another channel: the id is a name that anyone can give to a key of their
+    /// own, and data encrypted under that key is theirs.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::digest("cipherblas 2026 ckks public key", &self.to_bytes())
     }
 
     /// Reads a public key made for `params`.

@@ -171,3 +171,47 @@ fn shared_decryptions_are_counted_and_need_room() {
         })
     ));
 }
+
+/// Attack 7: a generator that repeats itself. Two ciphertexts with the same uniform half and error would differ by their
+/// messages, two shared results with the same flood by what the flood was to hide.
+#[test]
+fn a_generator_that_repeats_itself_is_met() {
+    let mut rng = ChaCha20Rng::seed_from_u64(6);
+    let params = Params::builder()
+        .depth(0)
+        .precision_bits(8)
+        .sharing(8)
+        .insecure_degree(256)
+        .build()
+        .unwrap();
+    let sk = SecretKey::generate(&params, &mut rng).unwrap();
+    let pk = sk.public_key(&mut rng).unwrap();
+    for public in [false, true] {
+        let encrypt = |value: f64| {
+            let mut rng = rng.clone();
+            let ct = if public {
+                pk.encrypt_at(&[value], 0, Some(1.0), &mut rng)
+            } else {
+                sk.encrypt_at(&[value], 0, Some(1.0), &mut rng)
+            };
+            ct.unwrap()
+        };
+        let (a, b) = (encrypt(0.25), encrypt(0.5));
+        assert_ne!(a.halves().1.data(), b.halves().1.data());
+        assert_eq!(encrypt(0.25).halves().1.data(), a.halves().1.data());
+        let bound = sk.scheme().error_bound(&a);
+        let flood = |ct: &Ciphertext, bound: f64| -> Vec<f64> {
+            let shared = sk.decrypt_shared(ct, bound, &mut rng.clone()).unwrap();
+            let exact = sk.decrypt(ct).unwrap();
+            shared.iter().zip(exact).map(|(x, y)| x - y).collect()
+        };
+        let distance = |a: &[f64], b: &[f64]| -> f64 {
+            let between = a.iter().zip(b).map(|(x, y)| (x - y) * (x - y));
+            (between.sum::<f64>() / a.iter().map(|x| x * x).sum::<f64>()).sqrt()
+        };
+        let first = flood(&a, bound);
+        let wide: Vec<f64> = flood(&a, 2.0 * bound).iter().map(|x| x / 2.0).collect();
+        assert!(distance(&first, &flood(&b, bound)) > 0.5);
+        assert!(distance(&first, &wide) > 0.5);
+    }
+}

@@ -52,7 +52,7 @@ mod reader;
 mod writer;
 
 pub use envelope::{Expected, Header, receive, seal};
-pub use id::{KeyId, ParameterId};
+pub use id::{Fingerprint, KeyId, ParameterId};
 pub use reader::Reader;
 pub use writer::Writer;
 

@@ -10,7 +10,7 @@ mod rotate;
 
 pub use plain::{MAX_FREE_FACTOR, Plaintext};
 
-use crate::ciphertext::{Ciphertext, Part};
+use crate::ciphertext::{Ciphertext, Origin, Part};
 use crate::noise::add_up;
 use crate::params::{Level, Params};
 use cipherblas_rlwe::{EvaluationKeys, pairs};
@@ -190,6 +190,7 @@ impl Evaluator {
             level: bounds.level,
             noise: bounds.noise,
             magnitude: bounds.magnitude,
+            origin: Origin::Computed,
             params: self.params.id(),
             key: self.key,
         }

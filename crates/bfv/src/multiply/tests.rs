@@ -200,6 +200,28 @@ fn refuses() {
     }
 }
 
+/// The error of the second operand rests on Q/R, which must not be rounded down.
+#[test]
+fn ratios_of_moduli_are_rounded_up() {
+    for bits in 30..46u32 {
+        let groups: [&[u32]; 3] = [&[bits; 2], &[bits], &[45]];
+        let ring = ring(N, &groups, &[49]);
+        let multiplier = Multiplier::new(&ring, &MODULI).unwrap();
+        for level in &multiplier.levels {
+            let r: Vec<Modulus> = multiplier.auxiliary[..level.auxiliary]
+                .iter()
+                .map(NttPlan::modulus)
+                .collect();
+            let (q, r) = (product(&ring.moduli()[..level.limbs]), product(&r));
+            // Exactly the double, times 2^200.
+            let bits_of = level.ratio.to_bits();
+            let mantissa = BigInt::from(bits_of & ((1 << 52) - 1) | 1 << 52);
+            let scaled = mantissa << ((bits_of >> 52) + 200 - 1075);
+            assert!(scaled * r >= q << 200u32, "{bits}: {}", level.ratio);
+        }
+    }
+}
+
 /// The fused division against the scaled tensor, relinearized and switched step by step.
 fn check_switched(groups: &[&[u32]], special: &[u32], seed: u64, terms: usize) {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
