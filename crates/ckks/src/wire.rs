@@ -39,11 +39,23 @@ impl Params {
 
     /// Reads parameters and validates them as if they had been built: primes, digits, security, identifier.
     ///
+    /// A kilobyte can ask for tables of hundreds of megabytes, at the largest degree: read what strangers send with
+    /// [`Params::from_bytes_within`].
+    ///
     /// # Errors
     /// `Wire` for bytes that are not parameters, `Parameter` for parameters that are not valid or not as secure as they
     /// say. Parameters without security are refused: see [`Params::insecure_from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let params = Self::insecure_from_bytes(bytes)?;
+        Self::from_bytes_within(bytes, usize::MAX)
+    }
+
+    /// As [`Params::from_bytes`], refusing ring degrees above `largest_degree` before any table is made: memory and time grow with
+    /// the degree, times the number of primes that its security allows, which grows with it.
+    ///
+    /// # Errors
+    /// As [`Params::from_bytes`].
+    pub fn from_bytes_within(bytes: &[u8], largest_degree: usize) -> Result<Self> {
+        let params = Self::read(bytes, largest_degree)?;
         if params.security().is_none() {
             return Err(Error::Parameter {
                 what: "security",
@@ -60,6 +72,10 @@ impl Params {
     /// # Errors
     /// As [`Params::from_bytes`].
     pub fn insecure_from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes, usize::MAX)
+    }
+
+    fn read(bytes: &[u8], largest_degree: usize) -> Result<Self> {
         let expected = Expected {
             kind: Kind::Parameters,
             scheme: SchemeId::Ckks,
@@ -77,6 +93,12 @@ impl Params {
         let sharing_queries = reader.u32()?;
         let top_scale = reader.f64()?;
         let degree = reader.u32()? as usize;
+        if degree > largest_degree {
+            return Err(reader.error(
+                format!("ring degree {degree}"),
+                format!("at most {largest_degree}, as the reader allows"),
+            ));
+        }
         let digit_len = reader.u32()? as usize;
         let levels = reader.u32()? as usize;
         let group = |reader: &mut Reader<'_>| -> Result<Vec<u64>> {

@@ -255,3 +255,25 @@ fn residues_at_their_prime_and_impossible_levels_are_refused() {
         Err(Error::Wire { .. })
     ));
 }
+
+#[test]
+fn the_reader_limits_the_degree_and_fingerprints_bind_keys() {
+    let params = Params::builder()
+        .depth(0)
+        .precision_bits(8)
+        .build()
+        .unwrap();
+    let (bytes, degree) = (params.to_bytes(), params.degree());
+    assert!(Params::from_bytes_within(&bytes, degree).is_ok());
+    match Params::from_bytes_within(&bytes, degree - 1) {
+        Err(Error::Wire { got, .. }) => assert_eq!(got, format!("ring degree {degree}")),
+        other => panic!("{other:?}"),
+    }
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let secret = SecretKey::generate(&params, &mut rng).unwrap();
+    let [key, other] = [(); 2].map(|()| secret.public_key(&mut rng).unwrap());
+    let again = PublicKey::from_bytes(&params, &key.to_bytes()).unwrap();
+    assert_eq!(key.id(), other.id());
+    assert_eq!(key.fingerprint(), again.fingerprint());
+    assert_ne!(key.fingerprint(), other.fingerprint());
+}
