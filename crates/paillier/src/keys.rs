@@ -5,5 +5,6 @@ mod secret;
 
 pub use public::{Blinding, INSECURE_MIN_BITS, MAX_BITS, MIN_BITS, PublicKey};
 pub use secret::SecretKey;
+#[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub use secret::{Fault, Place};

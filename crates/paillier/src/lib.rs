@@ -29,6 +29,7 @@ pub mod params;
 mod prime;
 mod wire;
 
+#[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub use arith::testing;
 pub use cipherblas_scheme::{Error, Result};

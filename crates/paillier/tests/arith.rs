@@ -159,7 +159,9 @@ proptest! {
     #[test]
     fn a_fault_is_noticed(first_half: bool, place in prop_oneof![
         (20usize..300, 0usize..16).prop_map(|(step, limb)| Place::Power { step, limb }),
-        Just(Place::Input), Just(Place::Logarithm), Just(Place::Plain),
+        // The lowest limbs of a digit; others are not in use at this size.
+        (20usize..300, prop::sample::select(vec![0, 2, 16, 18])).prop_map(|(step, limb)| Place::Swap { step, limb }),
+        Just(Place::Ciphertext), Just(Place::Input), Just(Place::Logarithm), Just(Place::Plain),
     ], mask in 1u64..) {
         // Before step 20 a table is made, some of whose entries are never used; there are more than 300 steps.
         let key = key(512);
@@ -167,14 +169,105 @@ proptest! {
         let c = key.encrypt_raw(&m, &mut rng(9)).unwrap();
         prop_assert_eq!(number(&key.decrypt_raw(&c).unwrap()), m.clone());
         let fault = Fault { first_half, place, mask };
-        prop_assert!(matches!(key.insecure_decrypt_with_fault(&c, fault, true), Err(Error::Decryption)));
-        let wrong = number(&key.insecure_decrypt_with_fault(&c, fault, false).unwrap());
+        prop_assert!(matches!(key.insecure_decrypt_with_fault(&c, Some(fault), true), Err(Error::Decryption)));
+        let wrong = number(&key.insecure_decrypt_with_fault(&c, Some(fault), false).unwrap());
         prop_assert_ne!(&wrong, &m);
         let common = (BigInt::from(wrong) - BigInt::from(m)).magnitude().gcd(pk.n());
         let (p, q) = key.primes();
         let other = number(if first_half { &q } else { &p });
         prop_assert_eq!(common, other);
     }
+}
+
+/// What a residue that is wrong in one half decrypts to is wrong in that half only, and none is released.
+fn encryption_notices(key: &SecretKey, fault: Fault) {
+    let released = key.insecure_residue_with_fault(&mut rng(12), Some(fault), true);
+    assert!(
+        matches!(released, Err(Error::Parameter { .. })),
+        "{fault:?}"
+    );
+    let wrong = key.insecure_residue_with_fault(&mut rng(12), Some(fault), false);
+    let m = decrypt(key, &key.public_key().element_to_biguint(&wrong.unwrap()));
+    let (p, q) = key.primes();
+    let other = number(if fault.first_half { &q } else { &p });
+    assert_eq!(m.gcd(key.public_key().n()), other, "{fault:?}");
+}
+
+#[test]
+fn a_fault_in_encryption_is_noticed() {
+    let generated = key(512);
+    let (p, q) = generated.primes();
+    let imported = SecretKey::insecure_from_primes(&number(&p), &number(&q), &mut rng(3)).unwrap();
+    for key in [generated, &imported] {
+        assert!(
+            key.insecure_residue_with_fault(&mut rng(12), None, true)
+                .is_ok()
+        );
+        for first_half in [true, false] {
+            // Combs are not checked.
+            for step in [20, 33, 40]
+                .into_iter()
+                .filter(|_| key.cofactors().is_none())
+            {
+                for limb in [0, 3, 16] {
+                    for place in [Place::Power { step, limb }, Place::Swap { step, limb }] {
+                        let mask = 1 << 17;
+                        encryption_notices(
+                            key,
+                            Fault {
+                                first_half,
+                                place,
+                                mask,
+                            },
+                        );
+                    }
+                }
+            }
+            let place = Place::Residue;
+            encryption_notices(
+                key,
+                Fault {
+                    first_half,
+                    place,
+                    mask: 4,
+                },
+            );
+        }
+    }
+}
+
+/// Constants of the key are checked, too: a bit that flips in them is a fault in one half.
+#[test]
+fn damage_of_the_key_is_noticed() {
+    let mut key = SecretKey::insecure_generate(512, &mut rng(512)).unwrap();
+    let m = BigUint::from(987_654_321u32);
+    let c = key.encrypt_raw(&m, &mut rng(9)).unwrap();
+    let lengths: Vec<_> = key.expose_memory().iter().map(|s| s.len()).collect();
+    let mut factors = 0;
+    for (slice, length) in lengths.into_iter().enumerate() {
+        for limb in 0..length {
+            let flip = |key: &mut SecretKey| key.expose_memory_mut()[slice][limb] ^= 1 << 5;
+            flip(&mut key);
+            assert_eq!(
+                key.decrypt_raw(&c),
+                Err(Error::Decryption),
+                "{slice} {limb}"
+            );
+            assert!(key.encrypt_raw(&m, &mut rng(9)).is_err(), "{slice} {limb}");
+            let wrong = number(&key.insecure_decrypt_with_fault(&c, None, false).unwrap());
+            flip(&mut key);
+            let common = (BigInt::from(wrong) - BigInt::from(m.clone()))
+                .magnitude()
+                .gcd(key.public_key().n());
+            factors += usize::from(common > BigUint::from(1u8) && common < *key.public_key().n());
+        }
+    }
+    assert!(
+        factors > 20,
+        "without the check, only {factors} gave a factor away"
+    );
+    assert_eq!(number(&key.decrypt_raw(&c).unwrap()), m);
+    assert!(key.encrypt_raw(&m, &mut rng(9)).is_ok());
 }
 
 /// Moduli that are no product of two large primes, and ciphertexts that are no units.

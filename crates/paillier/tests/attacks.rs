@@ -369,7 +369,7 @@ fn a_faulty_half_gives_a_factor_of_a_toy_and_is_never_released() {
         };
         let decrypt = |check| {
             key.key()
-                .insecure_decrypt_with_fault(&element, fault, check)
+                .insecure_decrypt_with_fault(&element, Some(fault), check)
         };
         let unchecked = from_words(&decrypt(false).unwrap());
         let other = if first_half { &q } else { &p };

@@ -198,7 +198,7 @@ fn under_valgrind() {
         "decrypt" => {
             let key = SecretKey::insecure_generate(256, rng).unwrap();
             let c = key.encrypt_raw(&BigUint::from(77u8), rng).unwrap();
-            let memory = key.secret_memory();
+            let memory = key.expose_memory();
             memory.iter().for_each(|secret| mark(secret, true));
             let (m, sound) = key.decrypt_without_branch(&c);
             let sound = black_box(vec![sound]);

@@ -6,10 +6,10 @@
 //! - `x x' + q n = R (z + e n)`,
 //! - `x y' + x' y - q + k n = R (w - e + f n)`.
 //!
-//! Both are held modulo `2^64 - 1` (`2^52 - 1` for digits of 52 bits), where `R` is 1 and a number is the sum of its limbs
-//! with end-around carry. An element carries the sums of its digits from the product that made it, so that a limb that
-//! changes in memory is noticed, too. A random fault goes unnoticed with probability 2^-64 (2^-52); the cost is four sums
-//! over `l` limbs to a product.
+//! Both are held modulo `2^61 - 1` (`2^49 - 1` for digits of 52 bits), where the base of the limbs is 8: a number is the value
+//! at 8 of the polynomial of its limbs, so that it changes where limbs change places (less than 61, or 49, apart). An element
+//! carries these values of its digits from the product that made it, so that a limb that changes in memory is noticed, too.
+//! A random fault goes unnoticed with probability 2^-61 (2^-49); the cost is four sums over `l` limbs to a product.
 
 use super::exp::Ring;
 use super::limbs::{Secret, is_zero_word, secret};
@@ -24,6 +24,8 @@ const EXTRA: usize = 8;
 pub(crate) trait Pairs: Ring {
     /// Bits of a limb.
     const DIGIT: u32;
+    /// Limbs of `R`.
+    fn radix(&self) -> usize;
     /// The limbs of `n`.
     fn modulus(&self) -> &[u64];
     /// As [`Ring::mul_assign`]; the quotients are left in `scratch`.
@@ -36,6 +38,9 @@ pub(crate) trait Pairs: Ring {
 #[derive(Clone, Copy)]
 struct Folds(u32);
 
+/// The base of the limbs is `2^SHIFT` modulo `2^(DIGIT - SHIFT) - 1`.
+const SHIFT: u32 = 3;
+
 impl Folds {
     const fn mask(self) -> u64 {
         u64::MAX >> (64 - self.0)
@@ -44,16 +49,40 @@ impl Folds {
     fn reduce(self, wide: u128) -> u64 {
         let once = (wide & u128::from(self.mask())).wrapping_add(wide >> self.0);
         let twice = (once & u128::from(self.mask())).wrapping_add(once >> self.0);
-        // Below 2^bits + 2 before, so 2^bits - 1 at most with a carry added in.
+        // Below 2^bits + 2^(128 - 2 bits) + 1 before, so 2^bits - 1 at most with a carry added in.
         (twice as u64 & self.mask()).wrapping_add((twice >> self.0) as u64)
     }
-    #[inline]
+    /// The number with these limbs, a multiple of 8 of them: Horner over blocks from the highest, whose terms do not wait for
+    /// each other.
+    #[inline(always)]
     fn of(self, limbs: &[u64]) -> u64 {
-        self.reduce(
-            limbs
-                .iter()
-                .fold(0u128, |sum, &limb| sum.wrapping_add(u128::from(limb))),
-        )
+        let (rest, blocks) = limbs.as_rchunks::<8>();
+        debug_assert!(rest.is_empty());
+        let mut sum = 0u128;
+        for (i, block) in blocks.iter().rev().enumerate() {
+            // So many blocks above a residue stay below 2^128.
+            let run = if self.0 < 52 { 3 } else { 2 };
+            if i > 0 && i % run == 0 {
+                sum = u128::from(self.reduce(sum));
+            }
+            sum <<= 8 * SHIFT;
+            if self.0 < 52 {
+                // Four limbs of 52 bits, the highest shifted by 9, stay below 2^64.
+                let four = |l: &[u64]| l[0] + (l[1] << 3) + (l[2] << 6) + (l[3] << 9);
+                sum += u128::from(four(&block[..4])) + (u128::from(four(&block[4..])) << 12);
+            } else {
+                for (j, &limb) in block.iter().enumerate() {
+                    sum += u128::from(limb) << (SHIFT * j as u32);
+                }
+            }
+        }
+        self.reduce(sum)
+    }
+    /// `a` times `2^(DIGIT count)`.
+    #[inline(always)]
+    fn shifted(self, a: u64, count: usize) -> u64 {
+        let shift = (count * SHIFT as usize % self.0 as usize) as u32;
+        self.reduce(u128::from(a) << shift)
     }
     #[inline(always)]
     fn add(self, a: u64, b: u64) -> u64 {
@@ -74,14 +103,39 @@ impl Folds {
     }
 }
 
-/// The value modulo `2^64 - 1`, as any word that is congruent to it.
+/// The value modulo `2^61 - 1`, as any word that is congruent to it.
 pub(crate) fn fold(limbs: &[u64]) -> u64 {
-    Folds(64).of(limbs)
+    Folds(61).of(limbs)
 }
 /// 1 if both [`fold`]s stand for the same residue.
 pub(crate) fn same_fold(a: u64, b: u64) -> u64 {
-    Folds(64).same(a, b)
+    Folds(61).same(a, b)
 }
+
+/// A value modulo `2^61 - 1` of all limbs of all slices in their order, that changes where any one of them does.
+pub(crate) fn seal(slices: &[&[u64]]) -> u64 {
+    // The first 61 bits of the fraction of the golden ratio; no two limbs have equal weights.
+    const POINT: u64 = 0x13c6_ef37_2fe9_4f82;
+    let folds = Folds(61);
+    slices
+        .iter()
+        .flat_map(|slice| slice.iter())
+        .fold(1, |sum, &limb| {
+            folds.reduce(u128::from(sum) * u128::from(POINT) + u128::from(limb))
+        })
+}
+
+/// What a fault does to a limb, for tests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Damage {
+    /// The bits flip.
+    Flip(u64),
+    /// It changes places with its neighbour.
+    Swap,
+}
+
+/// A fault for tests: products before it, the limb, what happens to it.
+pub(crate) type Plant = Option<(usize, usize, Damage)>;
 
 /// Elements are those of the ring, then the folds of their digits.
 pub(crate) struct CheckedRing<'a, P> {
@@ -90,12 +144,11 @@ pub(crate) struct CheckedRing<'a, P> {
     one: Secret,
     /// 1 as long as all equations held.
     sound: Cell<u64>,
-    /// For tests: products until a fault, its limb and mask.
-    fault: Cell<Option<(usize, usize, u64)>>,
+    fault: Cell<Plant>,
 }
 
 impl<'a, P: Pairs> CheckedRing<'a, P> {
-    const FOLDS: Folds = Folds(P::DIGIT);
+    const FOLDS: Folds = Folds(P::DIGIT - SHIFT);
 
     pub(crate) fn new(ring: &'a P) -> Self {
         let mut checked = Self {
@@ -108,9 +161,9 @@ impl<'a, P: Pairs> CheckedRing<'a, P> {
         checked.one = checked.element(ring.one());
         checked
     }
-    /// After `step` more products, the bits of `mask` flip in a limb of the result.
-    pub(crate) fn plant(&mut self, step: usize, limb: usize, mask: u64) {
-        self.fault.set(Some((step, limb % self.ring.width(), mask)));
+    /// After so many more products, a limb of the result is damaged.
+    pub(crate) fn plant(&mut self, plant: Plant) {
+        self.fault.set(plant);
     }
     /// 1 if all equations held so far.
     pub(crate) fn sound(&self) -> u64 {
@@ -152,10 +205,11 @@ impl<'a, P: Pairs> CheckedRing<'a, P> {
         let (x, y) = (folds.of(&e[..len / 2]), folds.of(&e[len / 2..len]));
         let left = folds.add(low, folds.mul(quotient, n));
         let right = folds.add(x, folds.mul(taken.carry, n));
+        let right = folds.shifted(right, self.ring.radix());
         let mut sound = folds.same(left, right);
         let left = folds.add(folds.sub(cross, quotient), folds.mul(second, n));
-        let left = folds.add(left, taken.carry);
-        let right = folds.add(y, folds.mul(taken.upper, n));
+        let right = folds.add(folds.sub(y, taken.carry), folds.mul(taken.upper, n));
+        let right = folds.shifted(right, self.ring.radix());
         sound &= folds.same(left, right);
         self.sound.set(self.sound.get() & sound);
         e[len] = x;
@@ -163,12 +217,16 @@ impl<'a, P: Pairs> CheckedRing<'a, P> {
         self.strike(e);
     }
     fn strike(&self, e: &mut [u64]) {
-        if let Some((step, limb, mask)) = self.fault.get() {
+        if let Some((step, limb, damage)) = self.fault.get() {
             if step == 0 {
-                e[limb] ^= mask;
+                let limb = limb % self.ring.width();
+                match damage {
+                    Damage::Flip(mask) => e[limb] ^= mask,
+                    Damage::Swap => e.swap(limb, limb ^ 1),
+                }
                 self.fault.set(None);
             } else {
-                self.fault.set(Some((step - 1, limb, mask)));
+                self.fault.set(Some((step - 1, limb, damage)));
             }
         }
     }

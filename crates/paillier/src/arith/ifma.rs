@@ -102,6 +102,19 @@ impl WideRing {
         ]
     }
 
+    /// As [`secrets`](Self::secrets), for faults in tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn secrets_mut(&mut self) -> Vec<&mut [u64]> {
+        vec![
+            &mut self.n,
+            &mut self.n_minus_one,
+            std::slice::from_mut(&mut self.n0),
+            &mut self.one,
+            &mut self.enter,
+            &mut self.leave,
+        ]
+    }
+
     /// From the form with 64-bit limbs.
     pub(crate) fn enter(&self, e: &[u64], scratch: &mut Scratch) -> Secret {
         let mut out = pack_pair(e, self.words);
@@ -159,6 +172,9 @@ impl Ring for WideRing {
 
 impl Pairs for WideRing {
     const DIGIT: u32 = BITS as u32;
+    fn radix(&self) -> usize {
+        self.digits
+    }
     fn modulus(&self) -> &[u64] {
         &self.n
     }
@@ -172,10 +188,10 @@ impl Pairs for WideRing {
     }
 }
 
-/// `n` is added once: modulo `2^52 - 1`, -1 times subtracted.
+/// `n` is added once: modulo `2^49 - 1`, -1 times subtracted.
 const TAKEN: Taken = Taken {
     carry: 0,
-    upper: MASK - 1,
+    upper: (1 << 49) - 2,
 };
 
 /// `a` becomes `a b / R`, or `a^2 / R` without `b`; the quotients are left in `scratch`.

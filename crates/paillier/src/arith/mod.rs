@@ -32,6 +32,7 @@ pub(crate) mod modulus;
 mod portable;
 pub(crate) mod square;
 mod table;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub(crate) use comb::Comb;

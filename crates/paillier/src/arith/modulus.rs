@@ -102,6 +102,16 @@ impl Modulus {
             &self.square,
         ]
     }
+    /// As [`secrets`](Self::secrets), for faults in tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn secrets_mut(&mut self) -> Vec<&mut [u64]> {
+        vec![
+            &mut self.n,
+            std::slice::from_mut(&mut self.n0),
+            &mut self.one,
+            &mut self.square,
+        ]
+    }
     pub(crate) fn scratch(&self) -> Scratch {
         Scratch::new(self.len())
     }

@@ -9,7 +9,7 @@
 //! That is three products and two reductions of `l` limbs, 5 l^2 word multiplications; a product modulo `n^2` at `2 l`
 //! limbs takes 8 l^2. A square takes 3.5 l^2 instead of 6 l^2.
 
-use super::checked::{CheckedRing, Pairs};
+use super::checked::{CheckedRing, Pairs, Plant};
 use super::comb::Comb;
 use super::exp::{self, Ring};
 #[cfg(target_arch = "x86_64")]
@@ -36,6 +36,22 @@ pub(crate) struct CheckedPower {
     pub(crate) digits: Secret,
     /// The fold of `y`.
     pub(crate) fold: u64,
+    /// 1 if every check held.
+    pub(crate) sound: u64,
+}
+
+/// A power to be checked.
+pub(crate) struct Job<'a> {
+    pub(crate) base: &'a [u64],
+    pub(crate) exponent: &'a [u64],
+    pub(crate) bits: usize,
+}
+
+/// A checked power in Montgomery form.
+pub(crate) struct CheckedElement {
+    pub(crate) first: Secret,
+    /// The same once more, made from the last product on its own: to compare with after `first` was used.
+    pub(crate) second: Secret,
     /// 1 if every check held.
     pub(crate) sound: u64,
 }
@@ -116,6 +132,15 @@ impl SquareRing {
         secrets.extend([&self.one[..], &self.enter]);
         #[cfg(target_arch = "x86_64")]
         secrets.extend(self.wide.iter().flat_map(WideRing::secrets));
+        secrets
+    }
+    /// As [`secrets`](Self::secrets), for faults in tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn secrets_mut(&mut self) -> Vec<&mut [u64]> {
+        let mut secrets = self.base.secrets_mut();
+        secrets.extend([&mut self.one[..], &mut self.enter]);
+        #[cfg(target_arch = "x86_64")]
+        secrets.extend(self.wide.iter_mut().flat_map(WideRing::secrets_mut));
         secrets
     }
     pub(crate) fn scratch(&self) -> Scratch {
@@ -297,44 +322,61 @@ impl SquareRing {
         })
     }
 
-    /// As [`pow`](Self::pow), every product checked, and out of Montgomery form. A fault strikes where `plant` says: after
-    /// so many products, the limb, the bits.
+    /// A power, every product checked. A fault strikes where `plant` says.
+    pub(crate) fn checked(&self, job: Job<'_>, plant: Plant) -> CheckedElement {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = &self.wide {
+            let mut scratch = wide.scratch();
+            let entered = wide.enter(job.base, &mut scratch);
+            let again = wide.enter(job.base, &mut scratch);
+            let mut sound = limbs::equal(&entered, &again);
+            let job = Job {
+                base: &entered,
+                ..job
+            };
+            let (power, held) = checked_power(wide, job, plant, wide.leaving());
+            let (first, second) = (self.settle(wide, &power), self.settle(wide, &power));
+            // The folds are held once more after their use.
+            sound &= held & CheckedRing::new(wide).intact(&power);
+            return CheckedElement {
+                first,
+                second,
+                sound,
+            };
+        }
+        let (power, held) = checked_power(self, job, plant, &self.one);
+        let copy = || {
+            let mut out = secret(self.len());
+            out.copy_from_slice(&power[..self.len()]);
+            out
+        };
+        CheckedElement {
+            first: copy(),
+            second: copy(),
+            sound: held & CheckedRing::new(self).intact(&power),
+        }
+    }
+
+    /// As [`pow`](Self::pow), every product checked, and out of Montgomery form.
     pub(crate) fn pow_checked(
         &self,
         base: &[u64],
         exponent: &[u64],
         bits: usize,
-        plant: Option<(usize, usize, u64)>,
+        plant: Plant,
     ) -> CheckedPower {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(wide) = &self.wide {
-            let mut scratch = wide.scratch();
-            let (entered, again) = (
-                wide.enter(base, &mut scratch),
-                wide.enter(base, &mut scratch),
-            );
-            let mut sound = limbs::equal(&entered, &again);
-            let (power, held) =
-                checked_power(wide, &entered, exponent, bits, plant, wide.leaving());
-            let settled = self.settle(wide, &power);
-            sound &= held & limbs::equal(&settled, &self.settle(wide, &power));
-            // The folds are held once more after their use.
-            sound &= CheckedRing::new(wide).intact(&power);
-            return self.leave_checked(&settled, sound);
-        }
-        let (power, sound) = checked_power(self, base, exponent, bits, plant, &self.one);
-        let sound = sound & CheckedRing::new(self).intact(&power);
-        self.leave_checked(&power[..self.len()], sound)
-    }
-
-    fn leave_checked(&self, power: &[u64], sound: u64) -> CheckedPower {
+        let job = Job {
+            base,
+            exponent,
+            bits,
+        };
+        let power = self.checked(job, plant);
         let ring = CheckedRing::new(self);
-        let mut scratch = SquareRing::scratch(self);
-        let mut digits = ring.element(power);
-        ring.leave(&mut digits, &mut scratch);
+        let mut digits = ring.element(&power.first);
+        ring.leave(&mut digits, &mut SquareRing::scratch(self));
         CheckedPower {
             fold: ring.upper_fold(&digits),
-            sound: sound & ring.sound(),
+            sound: power.sound & ring.sound() & limbs::equal(&power.first, &power.second),
             digits,
         }
     }
@@ -367,19 +409,10 @@ impl SquareRing {
 }
 
 /// A checked power, times `last`; and 1 if the checks held.
-fn checked_power<P: Pairs>(
-    ring: &P,
-    base: &[u64],
-    exponent: &[u64],
-    bits: usize,
-    plant: Option<(usize, usize, u64)>,
-    last: &[u64],
-) -> (Secret, u64) {
+fn checked_power<P: Pairs>(ring: &P, job: Job<'_>, plant: Plant, last: &[u64]) -> (Secret, u64) {
     let mut ring = CheckedRing::new(ring);
-    if let Some((step, limb, mask)) = plant {
-        ring.plant(step, limb, mask);
-    }
-    let mut power = exp::pow(&ring, &ring.element(base), exponent, bits);
+    ring.plant(plant);
+    let mut power = exp::pow(&ring, &ring.element(job.base), job.exponent, job.bits);
     let last = ring.element(last);
     ring.mul_assign(&mut power, &last, &mut ring.scratch());
     (power, ring.sound())
@@ -387,6 +420,9 @@ fn checked_power<P: Pairs>(
 
 impl Pairs for SquareRing {
     const DIGIT: u32 = 64;
+    fn radix(&self) -> usize {
+        self.base.len()
+    }
     fn modulus(&self) -> &[u64] {
         self.base.n()
     }

@@ -1,9 +1,10 @@
 //! The factors of the modulus: generation, encryption and decryption by halves.
 
 use super::public::{INSECURE_MIN_BITS, MIN_BITS, PublicKey, bits_of, check_bits};
-use crate::arith::checked::{fold, same_fold};
+use crate::arith::checked::{Damage, Plant, fold, same_fold, seal};
 use crate::arith::exp::{bit_length, invert_prime};
 use crate::arith::limbs::{self, Secret, secret, to_biguint, to_secret};
+use crate::arith::square::{CheckedElement, Job};
 use crate::arith::{Comb, Kernel, Scratch, SquareRing, limbs_for};
 use crate::group::Element;
 use crate::prime::{self, Origin};
@@ -45,6 +46,8 @@ pub struct SecretKey {
     q_squared: Secret,
     /// `1 / q^2 mod p^2` in Montgomery form.
     q_squared_inverse: Secret,
+    /// The seal of all constants, from when they were made.
+    seal: Zeroizing<u64>,
 }
 
 impl fmt::Debug for SecretKey {
@@ -210,7 +213,7 @@ impl SecretKey {
             .mul(&mut start, &q_inverse, &q_inverse, &mut scratch);
         let q_squared_inverse = ring_p.lift_inverse(&q_squared_mod, &start, &mut scratch);
 
-        Ok(Self {
+        let mut key = Self {
             public,
             p: Half::new(
                 ring_p,
@@ -229,7 +232,28 @@ impl SecretKey {
             q_inverse,
             q_squared,
             q_squared_inverse,
-        })
+            seal: Zeroizing::new(0),
+        };
+        *key.seal = seal(&key.constants());
+        Ok(key)
+    }
+
+    /// All that encryption and decryption read besides tables.
+    fn constants(&self) -> Vec<&[u64]> {
+        let mut constants = vec![
+            &self.q_inverse[..],
+            &self.q_squared,
+            &self.q_squared_inverse,
+        ];
+        for half in [&self.p, &self.q] {
+            constants.extend([&half.order[..], &half.plain, &half.logarithm]);
+            constants.extend(half.ring.secrets());
+        }
+        constants
+    }
+    /// 1 if the constants are those that were made.
+    fn intact(&self) -> u64 {
+        limbs::equal(&[seal(&self.constants())], &[*self.seal])
     }
 
     /// The public half.
@@ -280,38 +304,63 @@ impl SecretKey {
         Ok(self.public.add(element, &residue))
     }
 
-    /// A uniform `n`-th residue modulo `n^2`, in Montgomery form.
+    /// A uniform `n`-th residue modulo `n^2`, in Montgomery form. One that is wrong modulo one prime gives a factor of `n`
+    /// away to whoever sees what it decrypts to; so the constants are checked, and that both
+    /// halves are in the result; without tables, every product is, too.
     fn residue<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Secret> {
-        let p = self.p.residue(rng)?;
-        let q = self.q.residue(rng)?;
-        Ok(self.join(p, &q))
+        let (residue, sound) = self.residue_with(rng, None)?;
+        if sound == 1 {
+            Ok(residue)
+        } else {
+            Err(went_wrong())
+        }
     }
 
-    /// The residue modulo `n^2` from those modulo `p^2` and `q^2`, all in Montgomery form.
-    fn join(&self, mut p: Secret, q: &[u64]) -> Secret {
+    /// The residue, and 1 if every check held.
+    fn residue_with<R: CryptoRng + ?Sized>(
+        &self,
+        rng: &mut R,
+        fault: Option<Fault>,
+    ) -> Result<(Secret, u64)> {
+        let in_half = |first| fault.filter(|f| f.first_half == first);
+        let p = self.p.residue(rng, in_half(true))?;
+        let q = self.q.residue(rng, in_half(false))?;
+        let (residue, joined) = self.join(&p, &q);
+        Ok((residue, p.sound & q.sound & joined & self.intact()))
+    }
+
+    /// The residue modulo `n^2` from those modulo `p^2` and `q^2`, all in Montgomery form; and 1 if it is congruent to both.
+    fn join(&self, p: &CheckedElement, q: &CheckedElement) -> (Secret, u64) {
         let len = self.p.ring.base().len();
         let mut scratch = self.p.ring.scratch();
-        let low = self.q.ring.to_integer(q, &mut scratch);
+        let low = self.q.ring.to_integer(&q.first, &mut scratch);
         let ring = &self.p.ring;
-        ring.sub(&mut p, &ring.reduce(&low, &mut scratch));
-        ring.mul_assign(&mut p, &self.q_squared_inverse, &mut scratch);
-        let high = ring.to_integer(&p, &mut scratch);
+        let mut high = p.first.clone();
+        ring.sub(&mut high, &ring.reduce(&low, &mut scratch));
+        ring.mul_assign(&mut high, &self.q_squared_inverse, &mut scratch);
+        let high = ring.to_integer(&high, &mut scratch);
         let mut joined = secret(4 * len);
         joined[..2 * len].copy_from_slice(&low);
         ring.base()
             .kernel()
             .mul_add(&mut joined, &self.q_squared, &high);
+        let sound = [(&self.p, p), (&self.q, q)]
+            .iter()
+            .fold(1, |sound, (half, wanted)| {
+                let got = half.ring.reduce(&joined, &mut scratch);
+                sound & limbs::equal(&got, &wanted.second)
+            });
         let ring = self.public.ring();
         joined.truncate(ring.len());
-        ring.reduce(&joined, &mut ring.scratch())
+        (ring.reduce(&joined, &mut ring.scratch()), sound)
     }
 
     /// The plaintext below `n`, as little-endian 64-bit words ([`PublicKey::words`] of them). Constant time in the key.
     ///
     /// Each half is a power modulo the square of a prime. If a computation goes wrong in one half only, the difference of
     /// its result and the right one gives a factor of `n` away (Boneh, DeMillo, Lipton, EUROCRYPT 1997); so every product
-    /// of the powers is checked, and the result is held against the logarithms it was made from. That costs some five
-    /// hundredths of the time.
+    /// of the powers is checked, the constants of the key and the ciphertext of each half are held against what they
+    /// were, and the result against the logarithms it was made from. That costs about a tenth of the time.
     ///
     /// # Errors
     /// `Decryption` if a computation went wrong.
@@ -324,53 +373,14 @@ impl SecretKey {
         }
     }
 
-    /// Decrypts with a fault planted, for tests. Without the check, the result of a fault is what a decryption that does
-    /// not check would release.
-    ///
-    /// # Errors
-    /// As [`decrypt_raw`](Self::decrypt_raw).
-    #[doc(hidden)]
-    pub fn insecure_decrypt_with_fault(
-        &self,
-        element: &Element,
-        fault: Fault,
-        check: bool,
-    ) -> Result<Zeroizing<Vec<u64>>> {
-        let (m, sound) = self.decrypt_with(element, Some(fault));
-        if sound == 1 || !check {
-            Ok(m)
-        } else {
-            Err(Error::Decryption)
-        }
-    }
-
-    /// Memory that holds the key, for the tests of constant time.
-    #[doc(hidden)]
-    pub fn secret_memory(&self) -> Vec<&[u64]> {
-        let mut secrets = vec![
-            &self.q_inverse[..],
-            &self.q_squared,
-            &self.q_squared_inverse,
-        ];
-        for half in [&self.p, &self.q] {
-            secrets.extend([&half.order[..], &half.plain, &half.logarithm]);
-            secrets.extend(half.ring.secrets());
-        }
-        secrets
-    }
-    /// Decrypts, and says whether every check held instead of acting on it, for the tests of constant time.
-    #[doc(hidden)]
-    pub fn decrypt_without_branch(&self, element: &Element) -> (Zeroizing<Vec<u64>>, u64) {
-        self.decrypt_with(element, None)
-    }
-
     /// The plaintext, and 1 if every check held.
     fn decrypt_with(&self, element: &Element, fault: Option<Fault>) -> (Zeroizing<Vec<u64>>, u64) {
         let ring = self.public.ring();
-        let c = ring.to_integer(element.limbs(), &mut ring.scratch());
+        // Once for each half: were it shared, what changes in it between the halves would be right in one of them only.
+        let ciphertext = || ring.to_integer(element.limbs(), &mut ring.scratch());
         let in_half = |first| fault.filter(|f| f.first_half == first);
-        let p = self.p.logarithm(&c, in_half(true));
-        let q = self.q.logarithm(&c, in_half(false));
+        let (c_p, p) = self.p.logarithm(ciphertext(), in_half(true));
+        let (c_q, q) = self.q.logarithm(ciphertext(), in_half(false));
         let base = self.p.ring.base();
         let mut scratch = base.scratch();
         let mut high = p.plain.clone();
@@ -381,15 +391,85 @@ impl SecretKey {
         let mut m = secret(2 * base.len());
         m[..base.len()].copy_from_slice(&q.plain);
         base.kernel().mul_add(&mut m, &high, self.q.ring.base().n());
-        let sound = self.p.agrees(&m, &p) & self.q.agrees(&m, &q);
+        let sound = self.p.agrees(&m, &p)
+            & self.q.agrees(&m, &q)
+            & limbs::equal(&c_p, &c_q)
+            & self.intact();
         m.truncate(self.public.words());
         (m, sound)
     }
 }
 
-/// A fault for tests: after a number of products of the power in one half, bits of one limb flip.
+/// What the tests reach: faults, and the memory of the key.
+#[cfg(any(test, feature = "testing"))]
+impl SecretKey {
+    /// Decrypts with a fault planted. Without the check, the result of a fault is what a decryption that does not check
+    /// would release.
+    ///
+    /// # Errors
+    /// As [`decrypt_raw`](Self::decrypt_raw).
+    #[doc(hidden)]
+    pub fn insecure_decrypt_with_fault(
+        &self,
+        element: &Element,
+        fault: Option<Fault>,
+        check: bool,
+    ) -> Result<Zeroizing<Vec<u64>>> {
+        let (m, sound) = self.decrypt_with(element, fault);
+        if sound == 1 || !check {
+            Ok(m)
+        } else {
+            Err(Error::Decryption)
+        }
+    }
+    /// An encryption of zero with a fault planted.
+    ///
+    /// # Errors
+    /// As [`encrypt_raw`](Self::encrypt_raw).
+    #[doc(hidden)]
+    pub fn insecure_residue_with_fault<R: CryptoRng + ?Sized>(
+        &self,
+        rng: &mut R,
+        fault: Option<Fault>,
+        check: bool,
+    ) -> Result<Element> {
+        let (residue, sound) = self.residue_with(rng, fault)?;
+        if sound == 1 || !check {
+            Ok(Element::new(residue))
+        } else {
+            Err(went_wrong())
+        }
+    }
+    /// Exposes the memory that holds the key.
+    #[doc(hidden)]
+    pub fn expose_memory(&self) -> Vec<&[u64]> {
+        self.constants()
+    }
+    /// As [`expose_memory`](Self::expose_memory), to damage it.
+    #[doc(hidden)]
+    pub fn expose_memory_mut(&mut self) -> Vec<&mut [u64]> {
+        let mut memory = vec![
+            &mut self.q_inverse[..],
+            &mut self.q_squared,
+            &mut self.q_squared_inverse,
+        ];
+        for half in [&mut self.p, &mut self.q] {
+            memory.extend([&mut half.order[..], &mut half.plain, &mut half.logarithm]);
+            memory.extend(half.ring.secrets_mut());
+        }
+        memory
+    }
+    /// Decrypts, and says whether every check held instead of acting on it, for the tests of constant time.
+    #[doc(hidden)]
+    pub fn decrypt_without_branch(&self, element: &Element) -> (Zeroizing<Vec<u64>>, u64) {
+        self.decrypt_with(element, None)
+    }
+}
+
+/// A fault for tests.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(any(test, feature = "testing")), expect(unreachable_pub))]
 pub struct Fault {
     /// Whether it strikes modulo the first prime.
     pub first_half: bool,
@@ -399,9 +479,27 @@ pub struct Fault {
     pub mask: u64,
 }
 
+impl Fault {
+    /// Where it strikes in the power.
+    fn plant(self) -> Plant {
+        match self.place {
+            Place::Power { step, limb } => Some((step, limb, Damage::Flip(self.mask))),
+            Place::Swap { step, limb } => Some((step, limb, Damage::Swap)),
+            _ => None,
+        }
+    }
+    fn strike(fault: Option<Self>, value: &mut [u64], at: fn(Place) -> bool) {
+        if let Some(fault) = fault.filter(|fault| at(fault.place)) {
+            value[0] ^= fault.mask;
+        }
+    }
+}
+
 /// Where a fault strikes.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(any(test, feature = "testing")), expect(dead_code))]
+#[cfg_attr(not(any(test, feature = "testing")), expect(unreachable_pub))]
 pub enum Place {
     /// In a limb of the residue after so many products of the power.
     Power {
@@ -410,12 +508,33 @@ pub enum Place {
         /// The limb: the lower digit first, then the upper.
         limb: usize,
     },
+    /// As `Power`, but the limb and its neighbour change places.
+    Swap {
+        /// Products before the fault.
+        step: usize,
+        /// The limb.
+        limb: usize,
+    },
+    /// In the ciphertext of one half, before it is reduced.
+    Ciphertext,
     /// In the ciphertext's residue, before the power.
     Input,
     /// In the logarithm.
     Logarithm,
     /// In the plaintext modulo the prime.
     Plain,
+    /// In encryption, in the residue before it is joined with that of the other half.
+    Residue,
+}
+
+/// The answer to a fault outside of decryption.
+fn went_wrong() -> Error {
+    Error::Parameter {
+        what: "computation",
+        got: "a result that contradicts its own checks".into(),
+        expected: "a machine that computes and remembers".into(),
+        hint: "nothing was released; read the key anew and check the machine's memory",
+    }
 }
 
 /// What one half gives.
@@ -465,10 +584,8 @@ impl Half {
                 let mut element = secret(ring.len());
                 element[..base.len()].copy_from_slice(&generator);
                 let residue = ring.pow(&element, base.n(), bits);
-                Some(Structure {
-                    cofactor,
-                    residues: ring.comb(&residue, bits),
-                })
+                let residues = ring.comb(&residue, bits);
+                Some(Structure { cofactor, residues })
             }
         };
         Ok(Self {
@@ -483,10 +600,26 @@ impl Half {
 
     /// A uniform `n`-th residue modulo `p^2`: a power of a generator, or `a^p` for `a` uniform modulo `p` (powers to the
     /// other prime only permute the `a`).
-    fn residue<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Secret> {
+    fn residue<R: CryptoRng + ?Sized>(
+        &self,
+        rng: &mut R,
+        fault: Option<Fault>,
+    ) -> Result<CheckedElement> {
+        let plant = fault.and_then(Fault::plant);
+        let strike = |mut power: CheckedElement| {
+            Fault::strike(fault, &mut power.first, |place| {
+                matches!(place, Place::Residue)
+            });
+            power
+        };
         if let Some(structure) = &self.structure {
             let exponent = prime::uniform_below(&self.order, rng)?;
-            return Ok(self.ring.comb_pow(&structure.residues, &exponent));
+            let first = self.ring.comb_pow(&structure.residues, &exponent);
+            return Ok(strike(CheckedElement {
+                second: first.clone(),
+                first,
+                sound: 1,
+            }));
         }
         let base = self.ring.base();
         // 1 ..= p - 1
@@ -494,27 +627,26 @@ impl Half {
         limbs::add_assign(&mut a, &[1]);
         let mut element = secret(self.ring.len());
         element[..base.len()].copy_from_slice(&a);
-        Ok(self.ring.pow(&element, base.n(), self.bits))
+        let job = Job {
+            base: &element,
+            exponent: base.n(),
+            bits: self.bits,
+        };
+        Ok(strike(self.ring.checked(job, plant)))
     }
 
-    /// The plaintext modulo `p`: `c^(p - 1) = 1 - m (n / p) p (mod p^2)`.
-    fn logarithm(&self, c: &[u64], fault: Option<Fault>) -> Logarithm {
+    /// The plaintext modulo `p`: `c^(p - 1) = 1 - m (n / p) p (mod p^2)`; and `c`, to compare with the other half's.
+    fn logarithm(&self, mut c: Secret, fault: Option<Fault>) -> (Secret, Logarithm) {
         let base = self.ring.base();
         let mut scratch = self.ring.scratch();
-        let strike = |value: &mut [u64], at: fn(Place) -> bool| {
-            if let Some(fault) = fault.filter(|fault| at(fault.place)) {
-                value[0] ^= fault.mask;
-            }
-        };
-        let mut residue = self.ring.reduce(c, &mut scratch);
+        let strike = |value: &mut [u64], at: fn(Place) -> bool| Fault::strike(fault, value, at);
+        strike(&mut c, |place| matches!(place, Place::Ciphertext));
+        let mut residue = self.ring.reduce(&c, &mut scratch);
         strike(&mut residue, |place| matches!(place, Place::Input));
-        let again = self.ring.reduce(c, &mut scratch);
+        let again = self.ring.reduce(&c, &mut scratch);
         let mut sound = limbs::equal(&residue, &again);
 
-        let plant = fault.and_then(|fault| match fault.place {
-            Place::Power { step, limb } => Some((step, limb, fault.mask)),
-            _ => None,
-        });
+        let plant = fault.and_then(Fault::plant);
         let power = self
             .ring
             .pow_checked(&residue, &self.order, self.bits, plant);
@@ -530,12 +662,13 @@ impl Half {
         let mut plain = secret(base.len());
         base.mul(&mut plain, &digit, &self.plain, &mut scratch);
         strike(&mut plain, |place| matches!(place, Place::Plain));
-        Logarithm {
+        let half = Logarithm {
             digit,
             fold,
             plain,
             sound,
-        }
+        };
+        (c, half)
     }
 
     /// 1 if the half is sound and `m` has its logarithm.
