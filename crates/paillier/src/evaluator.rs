@@ -174,7 +174,10 @@ impl Evaluator {
     }
 
     /// Circuit privacy: blinds anew and replaces the bounds, which tell about the weights, by public ones, say from the plan
-    /// of the computation. The result tells its key's owner the values and nothing else about how they were computed.
+    /// of the computation. The result tells a semi-honest owner of an honestly generated key the values and the depth, and
+    /// nothing else about how they were computed. Always blinded by [`Blinding::Full`], whatever the evaluator's choice.
+    /// An owner who encrypts what it should not, powers of a large number under a small declared bound say, reads weights
+    /// from the values themselves.
     ///
     /// # Errors
     /// As [`rerandomize`](Self::rerandomize); `Parameter` for bounds below those of the ciphertext or beyond the parameters'.
@@ -209,7 +212,11 @@ impl Evaluator {
                 "take the bound of the whole computation, over all weights that are possible",
             ));
         }
-        let blinded = self.rerandomize(ct, rng)?;
+        // The owner takes discrete logarithms modulo the factors: to it, a short exponent hides nothing.
+        let blinded = self
+            .clone()
+            .with_blinding(Blinding::Full)
+            .rerandomize(ct, rng)?;
         Ok(Ciphertext {
             magnitude,
             error,

@@ -277,6 +277,23 @@ fn reused_randomness_links_toy_ciphertexts_and_never_ours() {
     assert_eq!(link(&n, &twice[0], &twice[1]), None);
 }
 
+/// The owner can take discrete logarithms, so a short exponent does not hide a computation from it.
+#[test]
+fn sanitizing_never_uses_a_short_exponent() {
+    let key = SecretKey::generate(&params(), &mut rng(4)).unwrap();
+    let ct = key.encrypt_at(&[1.0], 1, None, &mut rng(5)).unwrap();
+    let server = key.public_key().evaluator();
+    let (magnitude, error) = (server.magnitude_bound(&ct), server.error_bound(&ct));
+    let [full, short] = [Blinding::Full, Blinding::ShortExponent].map(|blinding| {
+        let server = server.clone().with_blinding(blinding);
+        let sane = server.sanitize(&ct, magnitude, error, &mut rng(6)).unwrap();
+        let plain = server.rerandomize(&ct, &mut rng(6)).unwrap();
+        (sane.element().clone(), plain.element().clone())
+    });
+    assert_eq!(full.0, short.0);
+    assert_ne!(full.1, short.1, "the choice matters where it is one");
+}
+
 /// Bounds are what a server sees of the error: they must not depend on values.
 #[test]
 fn bounds_tell_nothing_about_values() {
