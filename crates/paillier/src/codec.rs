@@ -19,13 +19,17 @@ pub(crate) const DECODING_ERROR: f64 = 1.0 / (1u64 << 51) as f64;
 /// Bits that are converted to a double at a time.
 const DIGIT: u32 = 32;
 
-/// Refuses NaN, infinities and values beyond `bound`. Says which value it was: to the caller, whose value it is.
+/// Refuses NaN, infinities and values beyond `bound`. Says where, not what: errors end up in logs.
 pub(crate) fn check(values: &[f64], bound: f64, hint: &'static str) -> Result<()> {
     match values.iter().position(|x| x.is_nan() || x.abs() > bound) {
         None => Ok(()),
         Some(index) => Err(Error::Value {
             index,
-            got: values[index].to_string(),
+            got: if values[index].is_nan() {
+                "not a number".into()
+            } else {
+                "a value beyond the bound".into()
+            },
             expected: format!("a finite number of absolute value at most {bound}"),
             hint,
         }),

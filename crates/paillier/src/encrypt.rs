@@ -8,13 +8,13 @@ use crate::group::Element;
 use crate::keys::{self, Blinding};
 use crate::params::{Params, invalid};
 use cipherblas_scheme::capability::check_period;
+use cipherblas_scheme::hedge::{Generator, hedged};
 use cipherblas_scheme::wire::KeyId;
 use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, Result};
 use num_bigint::BigUint;
-use rand::{CryptoRng, SeedableRng};
-use rand_chacha::ChaCha20Rng;
+use rand::CryptoRng;
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The owner's key: encrypts, decrypts, makes the public key.
 ///
@@ -32,27 +32,6 @@ pub struct PublicKey {
     key: keys::PublicKey,
     id: KeyId,
     blinding: Blinding,
-}
-
-/// A generator for the randomness of one object: seeded by 256 fresh bits *and* all that the object is made from, so that
-/// different objects have different randomness even where the caller's generator repeats itself (a restored snapshot, a
-/// fork).
-pub(crate) fn hedged<R: CryptoRng + ?Sized>(
-    domain: &'static str,
-    rng: &mut R,
-    parts: &[&[u8]],
-) -> ChaCha20Rng {
-    let mut seed = Zeroizing::new([0u8; 32]);
-    rng.fill_bytes(&mut *seed);
-    let mut hasher = blake3::Hasher::new_derive_key(domain);
-    hasher.update(&*seed);
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    let own = Zeroizing::new(*hasher.finalize().as_bytes());
-    hasher.zeroize();
-    ChaCha20Rng::from_seed(*own)
 }
 
 fn key_id(n: &BigUint) -> KeyId {
@@ -161,7 +140,7 @@ impl PublicKey {
         depth: usize,
         bound: Option<f64>,
         rng: &mut R,
-        encrypt: impl FnOnce(&[u64], &mut ChaCha20Rng) -> Result<Element>,
+        encrypt: impl FnOnce(&[u64], &mut Generator) -> Result<Element>,
     ) -> Result<Ciphertext> {
         let magnitude = checked(&self.params, values, depth, bound)?;
         let plaintext = self.encode(values, depth);

@@ -9,11 +9,11 @@ use crate::arith::limbs::to_biguint;
 use crate::bounds;
 use crate::ciphertext::Ciphertext;
 use crate::codec::{self, DECODING_ERROR, Weight};
-use crate::encrypt::hedged;
 use crate::group::Element;
 use crate::keys::{self, Blinding};
 use crate::params::{Params, invalid};
 use cipherblas_scheme::capability::{check_pairs, check_period};
+use cipherblas_scheme::hedge::hedged;
 use cipherblas_scheme::wire::{KeyId, ParameterId};
 use cipherblas_scheme::{
     Add, AddPlain, Combine, Error, ErrorBound, MulPlain, Result, Scheme, WeightMatrix,

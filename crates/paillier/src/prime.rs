@@ -2,12 +2,12 @@
 //!
 //! The `n`-th residues modulo `p^2` are the cyclic group of order `p - 1`; with the prime factors of `p - 1` at hand, a
 //! generator is recognized, and powers of it to uniform exponents are exactly uniform. `q` is a random prime with 33 bits
-//! less than `p`, `r` a random odd number of 33 bits or so, small enough to factor by trial division; both are odd, so
-//! that `p = 3 (mod 4)`.
+//! less than `p`, `r` a random prime of 33 bits or so; both are odd, so that `p = 3 (mod 4)`, and `p - 1` has no small factor
+//! but 2, which is what short exponents ask for (Damgard, Jurik, Nielsen 2010, section 4). Keys whose `r` is composite are read.
 //!
 //! Every candidate is fresh from the generator, so that what a rejected one takes says nothing about the accepted one.
-//! By the usual heuristics, one in about 5000 of the primes 3 modulo 4 has this form: so an algorithm that factors products
-//! of such primes would factor one product of two random primes in some 25 million. `p - 1` has a prime factor almost as
+//! By the usual heuristics, one in some 60,000 of the primes 3 modulo 4 has this form: so an algorithm that factors products
+//! of such primes would factor one product of two random primes in some 4 billion. `p - 1` has a prime factor almost as
 //! long as `p`, which is what stands against Pollard's `p - 1` method; no method is known that profits from it.
 
 use crate::arith::exp::bit_length;
@@ -244,6 +244,8 @@ pub(crate) fn structured_prime<R: CryptoRng + ?Sized>(
         if times_cofactor(&mut p, &q, cofactor) != 0
             || bit_length(&p) as u64 != bits
             || limbs::bits_at(&p, bits as usize - 2, 2) != 3
+            || has_small_factor(&[cofactor], SIEVE_LIMIT) == 1
+            || factor_cofactor(cofactor) != [cofactor]
         {
             continue;
         }

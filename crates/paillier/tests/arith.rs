@@ -376,3 +376,46 @@ fn residues_are_uniform() {
         }
     }
 }
+
+fn is_prime(value: u64) -> bool {
+    value > 1
+        && (2..)
+            .take_while(|d| d * d <= value)
+            .all(|d| !value.is_multiple_of(d))
+}
+
+/// `p - 1 = 2 r q` with different primes `r`: what the paper behind short exponents asks of a modulus.
+#[test]
+fn cofactors_of_drawn_keys_are_different_primes() {
+    let mut rng = ChaCha20Rng::seed_from_u64(41);
+    for _ in 0..8 {
+        let key = SecretKey::insecure_generate(256, &mut rng).unwrap();
+        let (p, q) = key.cofactors().unwrap();
+        assert!(is_prime(p) && is_prime(q) && p != q, "{p}, {q}");
+    }
+}
+
+/// `-y^2` has a Jacobi symbol of -1 then, and ciphertexts would tell the parity of their exponents.
+#[test]
+fn short_exponents_are_refused_for_a_modulus_that_is_3_modulo_4() {
+    let mut rng = ChaCha20Rng::seed_from_u64(42);
+    // Primes of 64 bits that are 1 and 3 modulo 4.
+    let (p, q) = (
+        BigUint::from(18_446_744_073_709_551_557u64),
+        BigUint::from(13_835_058_055_282_163_467u64),
+    );
+    let key = SecretKey::insecure_from_primes(&p, &q, &mut rng).unwrap();
+    let public = key.public_key();
+    let refused = public.encrypt_words(&[7], Blinding::ShortExponent, &mut rng);
+    assert!(matches!(
+        refused,
+        Err(Error::Parameter {
+            what: "blinding",
+            ..
+        })
+    ));
+    let full = public
+        .encrypt_words(&[7], Blinding::Full, &mut rng)
+        .unwrap();
+    assert_eq!(key.decrypt_raw(&full).unwrap()[0], 7);
+}

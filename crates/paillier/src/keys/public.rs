@@ -211,6 +211,14 @@ impl PublicKey {
                 base[..r.len()].copy_from_slice(&r);
                 Ok(ring.pow_public(&base, ring.base().n()))
             }
+            // p = q = 3 (mod 4) gives n = 1 (mod 4). Otherwise -y^2 has a Jacobi symbol of -1, and every ciphertext tells the lowest
+            // bit of its exponent.
+            Blinding::ShortExponent if ring.base().n()[0] & 3 != 1 => Err(Error::Parameter {
+                what: "blinding",
+                got: "a short exponent for a modulus that is 3 modulo 4".into(),
+                expected: "a modulus of two primes that are 3 modulo 4".into(),
+                hint: "use Blinding::Full for this key",
+            }),
             Blinding::ShortExponent => {
                 let comb = match self.0.short.get() {
                     Some(comb) => comb,

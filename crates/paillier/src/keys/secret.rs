@@ -88,7 +88,7 @@ impl SecretKey {
         let p = prime::structured_prime(bits / 2, rng)?;
         loop {
             let q = prime::structured_prime(bits / 2, rng)?;
-            if far_apart(&p.p, &q.p, bits / 2) {
+            if p.cofactor != q.cofactor && far_apart(&p.p, &q.p, bits / 2) {
                 let cofactors = Some((p.cofactor, q.cofactor));
                 return Self::assemble(&p.p, &q.p, cofactors, Origin::Drawn, rng);
             }
