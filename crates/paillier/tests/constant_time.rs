@@ -107,6 +107,7 @@ fn powers(rng: &mut ChaCha20Rng) -> Powers {
 }
 
 #[test]
+#[ignore = "timed: `cargo xtask test --deep`"]
 fn powers_take_the_same_time_for_every_exponent() {
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
     let powers = powers(rng);
@@ -135,6 +136,7 @@ fn powers_take_the_same_time_for_every_exponent() {
 }
 
 #[test]
+#[ignore = "timed: `cargo xtask test --deep`"]
 fn table_reads_take_the_same_time_for_every_index() {
     let rng = &mut ChaCha20Rng::seed_from_u64(2);
     let entries = Entries::new(64);
@@ -166,6 +168,7 @@ fn table_reads_take_the_same_time_for_every_index() {
 }
 
 #[test]
+#[ignore = "timed: `cargo xtask test --deep`"]
 fn decryption_takes_the_same_time_for_every_plaintext() {
     let rng = &mut ChaCha20Rng::seed_from_u64(3);
     let key = SecretKey::insecure_generate(1024, rng).unwrap();
