@@ -5,10 +5,10 @@
 //! anyway, solves them in clear, for any number of penalties, at the price of also learning `X' X` (which is `d^2` sums over
 //! all rows: no secret to an owner of the data, but more than the weights to one who holds only the key).
 
-use crate::clear::exact::Normal;
+use crate::clear::exact::{Normal, split, unknowns};
 use crate::encrypted::Trains;
 use crate::encrypted::design::{row_tile, with_constant};
-use crate::federated::{check_totals, lower_len, normal_from, push_lower, unknowns};
+use crate::federated::check_totals;
 use crate::schedule::Intercept;
 use crate::table::{Table, check_parameter};
 use crate::{FixedPoint, Kind, LinearRegression, PlainModel, Ridge};
@@ -190,15 +190,13 @@ impl NormalEquations {
     /// Number of values of [`to_values`](Self::to_values): with `n` weights `n (n + 1) / 2 + n`.
     pub fn values(features: usize, intercept: Intercept) -> usize {
         let n = unknowns(features, intercept);
-        lower_len(n) + n
+        Normal::lower_len(n) + n
     }
 
     /// The lower triangle of `X' X` row after row, then `X' y`.
     pub fn to_values(&self) -> Vec<f64> {
-        let mut out = Vec::with_capacity(lower_len(self.normal.n) + self.normal.n);
-        push_lower(&self.normal, &mut out);
-        out.extend_from_slice(&self.normal.moment);
-        out
+        let moment = self.normal.moment.iter().copied();
+        self.normal.lower().chain(moment).collect()
     }
 
     /// The inverse of [`to_values`](Self::to_values), for sums over several owners.
@@ -209,10 +207,10 @@ impl NormalEquations {
         let expected = Self::values(features, intercept);
         check_totals("normal equations", values, expected)?;
         let n = unknowns(features, intercept);
-        let (lower, moment) = values.split_at(lower_len(n));
+        let (lower, moment) = values.split_at(Normal::lower_len(n));
         Ok(Self {
             features,
-            normal: normal_from(n, lower, moment),
+            normal: Normal::from_lower(lower, moment),
         })
     }
 
@@ -222,9 +220,8 @@ impl NormalEquations {
     /// `Parameter` for a negative penalty, and for linearly dependent features without one.
     pub fn solve(&self, alpha: f64) -> Result<PlainModel> {
         check_parameter("alpha", alpha, 0.0, false)?;
-        let mut coef = self.normal.clone().solve(self.features, alpha)?;
-        let bias = coef.get(self.features).copied().unwrap_or(0.0);
-        coef.truncate(self.features);
+        let weights = self.normal.clone().solve(self.features, alpha)?;
+        let (coef, bias) = split(weights, self.features);
         PlainModel::new(Kind::Linear, coef, bias)
     }
 }

@@ -46,6 +46,35 @@ impl Normal {
         }
     }
 
+    /// Values of the lower triangle of the Gram matrix for `n` weights.
+    pub(crate) fn lower_len(n: usize) -> usize {
+        n * (n + 1) / 2
+    }
+
+    /// The lower triangle of the Gram matrix, row after row.
+    pub(crate) fn lower(&self) -> impl Iterator<Item = f64> {
+        (0..self.n).flat_map(|i| self.gram[i * self.n..=i * self.n + i].iter().copied())
+    }
+
+    /// From as many weights as `moment` has entries, and the lower triangle of the Gram matrix row after row.
+    pub(crate) fn from_lower(lower: &[f64], moment: &[f64]) -> Self {
+        let n = moment.len();
+        debug_assert_eq!(lower.len(), Self::lower_len(n));
+        let mut gram = vec![0.0; n * n];
+        let mut values = lower.iter();
+        for i in 0..n {
+            for (j, &value) in values.by_ref().take(i + 1).enumerate() {
+                gram[i * n + j] = value;
+                gram[j * n + i] = value;
+            }
+        }
+        Self {
+            n,
+            gram,
+            moment: moment.to_vec(),
+        }
+    }
+
     /// Solves `(gram + ridge I) w = moment`; the weight behind `penalized` features is not penalized.
     pub(crate) fn solve(mut self, penalized: usize, ridge: f64) -> Result<Vec<f64>> {
         for i in 0..penalized {
@@ -57,11 +86,13 @@ impl Normal {
     }
 }
 
-fn unknowns(x: &Table<'_>, intercept: Intercept) -> usize {
-    x.cols() + usize::from(intercept == Intercept::Fit)
+/// Weights, the constant term among them.
+pub(crate) fn unknowns(features: usize, intercept: Intercept) -> usize {
+    features + usize::from(intercept == Intercept::Fit)
 }
 
-fn split(mut w: Vec<f64>, features: usize) -> (Vec<f64>, f64) {
+/// Weights and constant term, zero where there is none.
+pub(crate) fn split(mut w: Vec<f64>, features: usize) -> (Vec<f64>, f64) {
     let bias = w.get(features).copied().unwrap_or(0.0);
     w.truncate(features);
     (w, bias)
@@ -74,7 +105,7 @@ pub(crate) fn least_squares(
     ridge: f64,
     intercept: Intercept,
 ) -> Result<(Vec<f64>, f64)> {
-    let mut normal = Normal::zero(unknowns(x, intercept));
+    let mut normal = Normal::zero(unknowns(x.cols(), intercept));
     for (row, &target) in x.iter().zip(y) {
         normal.add(row, 1.0, target);
     }
@@ -108,7 +139,7 @@ pub(crate) fn logistic(
     intercept: Intercept,
 ) -> Result<(Vec<f64>, f64)> {
     let d = x.cols();
-    let n = unknowns(x, intercept);
+    let n = unknowns(x.cols(), intercept);
     let rows = x.rows() as f64;
     let mut w = vec![0.0; n];
     let mut value = objective(x, y, l2, &w);

@@ -1,5 +1,5 @@
-use super::{check_rows, check_totals, lower_len, normal_from, push_lower, unknowns};
-use crate::clear::exact::{Normal, log_loss};
+use super::{check_rows, check_totals};
+use crate::clear::exact::{Normal, log_loss, split, unknowns};
 use crate::schedule::{Batch, Intercept, Step};
 use crate::sigmoid::sigmoid;
 use crate::table::{Table, check_finite, check_labels, check_parameter, dot};
@@ -65,7 +65,7 @@ impl Question {
         2 + n
             + match self.method {
                 Method::Gradient => 0,
-                Method::Newton => lower_len(n),
+                Method::Newton => Normal::lower_len(n),
             }
     }
 
@@ -95,7 +95,7 @@ impl Question {
         let mut out = vec![x.rows() as f64, loss];
         out.extend_from_slice(&normal.moment);
         if self.method == Method::Newton {
-            push_lower(&normal, &mut out);
+            out.extend(normal.lower());
         }
         Ok(out)
     }
@@ -356,7 +356,7 @@ impl Rounds {
             self.best = objective;
             self.base.clone_from(&self.point);
             self.length = 1.0;
-            self.step = normal_from(self.point.len(), hessian, gradient)
+            self.step = Normal::from_lower(hessian, gradient)
                 .solve(self.features, self.l2)
                 .map_err(|_| no_optimum("a singular Hessian"))?;
         }
@@ -371,9 +371,7 @@ impl Rounds {
     /// # Errors
     /// `Value` if the weights have overflowed: the rates diverge.
     pub fn model(&self) -> Result<PlainModel> {
-        let mut coef = self.point.clone();
-        let bias = coef.get(self.features).copied().unwrap_or_default();
-        coef.truncate(self.features);
+        let (coef, bias) = split(self.point.clone(), self.features);
         PlainModel::new(Kind::Logistic, coef, bias)
     }
 }

@@ -58,15 +58,8 @@ mod statistics;
 pub use logistic::{Method, Question, Respondent, Round, Rounds};
 pub use statistics::FeatureSums;
 
-use crate::clear::exact::Normal;
-use crate::schedule::Intercept;
 use crate::table::check_finite;
 use cipherblas_scheme::{Error, Result};
-
-/// Weights, the constant term among them.
-pub(crate) fn unknowns(features: usize, intercept: Intercept) -> usize {
-    features + usize::from(intercept == Intercept::Fit)
-}
 
 /// Checks decrypted totals before anything is made of them.
 pub(crate) fn check_totals(operation: &'static str, values: &[f64], expected: usize) -> Result<()> {
@@ -93,32 +86,4 @@ fn check_rows(operation: &'static str, rows: f64) -> Result<f64> {
         expected: "a positive whole number, to the precision of the encryption".into(),
         hint: "add up what every owner sent exactly once; ask for more precision",
     })
-}
-
-pub(crate) fn push_lower(normal: &Normal, out: &mut Vec<f64>) {
-    for i in 0..normal.n {
-        out.extend_from_slice(&normal.gram[i * normal.n..i * normal.n + i + 1]);
-    }
-}
-
-pub(crate) fn lower_len(n: usize) -> usize {
-    n * (n + 1) / 2
-}
-
-/// The lower triangle, row after row, and the moment.
-pub(crate) fn normal_from(n: usize, lower: &[f64], moment: &[f64]) -> Normal {
-    let mut gram = vec![0.0; n * n];
-    let mut values = lower.iter();
-    for i in 0..n {
-        for j in 0..=i {
-            let value = values.next().copied().unwrap_or_default();
-            gram[i * n + j] = value;
-            gram[j * n + i] = value;
-        }
-    }
-    Normal {
-        n,
-        gram,
-        moment: moment.to_vec(),
-    }
 }
