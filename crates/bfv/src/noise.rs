@@ -72,6 +72,7 @@
 use cipherblas_math::sample::{ERROR_BOUND, ERROR_VARIANCE};
 use cipherblas_rlwe::Ring;
 use cipherblas_rlwe::keys::SUP_FACTOR;
+pub(crate) use cipherblas_scheme::bounds::{add_up, mul_up};
 
 /// Bits of the probability that one polynomial of a switching key exceeds its bound.
 pub const KEY_BITS: f64 = 160.0;
@@ -92,25 +93,6 @@ const LARGEST_MODULUS: f64 = 1e300;
 pub fn tail(n: usize) -> f64 {
     let ln = (8.0 * n as f64).ln() + KEY_BITS * std::f64::consts::LN_2;
     ln.sqrt() / (std::f64::consts::PI / 16.0).cos()
-}
-
-/// `a + b`, rounded up.
-pub(crate) fn add_up(a: f64, b: f64) -> f64 {
-    let sum = a + b;
-    // Knuth's two-sum: the exact rest.
-    let part = sum - a;
-    let rest = (a - (sum - part)) + (b - part);
-    if rest > 0.0 { sum.next_up() } else { sum }
-}
-
-/// `a * b`, rounded up.
-pub(crate) fn mul_up(a: f64, b: f64) -> f64 {
-    let product = a * b;
-    if a.mul_add(b, -product) > 0.0 {
-        product.next_up()
-    } else {
-        product
-    }
 }
 
 /// A bound rounded up to two bits after the leading one, by less than a quarter. All that is seen of a computation's bounds from

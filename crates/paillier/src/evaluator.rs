@@ -6,12 +6,12 @@
 //! not learn from the bounds, goes through [`Evaluator::rerandomize`] or [`Evaluator::sanitize`].
 
 use crate::arith::limbs::to_biguint;
-use crate::bounds;
 use crate::ciphertext::Ciphertext;
 use crate::codec::{self, DECODING_ERROR, Weight};
 use crate::group::Element;
 use crate::keys::{self, Blinding};
 use crate::params::{Params, invalid};
+use cipherblas_scheme::bounds::{add_up, mul_up};
 use cipherblas_scheme::capability::{check_pairs, check_period};
 use cipherblas_scheme::hedge::hedged;
 use cipherblas_scheme::wire::{KeyId, ParameterId};
@@ -97,18 +97,18 @@ impl Bounds {
     }
     fn plus(self, other: Self) -> Self {
         Self {
-            magnitude: bounds::add(self.magnitude, other.magnitude),
-            error: bounds::add(self.error, other.error),
+            magnitude: add_up(self.magnitude, other.magnitude),
+            error: add_up(self.error, other.error),
         }
     }
     /// Of the product with a rounded weight `w'`: `|w' (x + e) - w x| <= |w' - w| |x| + |w'| |e|`.
     fn times(self, weight: &Weight) -> Self {
-        let rounded = bounds::add(weight.magnitude, weight.rounding);
+        let rounded = add_up(weight.magnitude, weight.rounding);
         Self {
-            magnitude: bounds::mul(weight.magnitude, self.magnitude),
-            error: bounds::add(
-                bounds::mul(weight.rounding, self.magnitude),
-                bounds::mul(rounded, self.error),
+            magnitude: mul_up(weight.magnitude, self.magnitude),
+            error: add_up(
+                mul_up(weight.rounding, self.magnitude),
+                mul_up(rounded, self.error),
             ),
         }
     }
@@ -342,8 +342,8 @@ impl Scheme for Evaluator {
 impl ErrorBound for Evaluator {
     /// Worst case, no probability: roundings to fixed point, propagated exactly, and the rounding of the decoded double.
     fn error_bound(&self, ct: &Ciphertext) -> f64 {
-        let decoded = bounds::add(ct.magnitude, ct.error);
-        bounds::add(ct.error, bounds::mul(decoded, DECODING_ERROR))
+        let decoded = add_up(ct.magnitude, ct.error);
+        add_up(ct.error, mul_up(decoded, DECODING_ERROR))
     }
     fn magnitude_bound(&self, ct: &Ciphertext) -> f64 {
         ct.magnitude

@@ -7,6 +7,7 @@
 //!
 //! It knows no ring, no key and no ciphertext, and contains no mathematics of encryption.
 
+pub mod bounds;
 pub mod capability;
 pub mod clear;
 pub mod conformance;
