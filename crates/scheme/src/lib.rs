@@ -1,7 +1,7 @@
 //! What an encryption scheme can do.
 //!
 //! This crate sits below every scheme and below the linear algebra: it holds the small capability traits
-//! ([`capability`]), the one error type ([`Error`]), the security tables ([`security`]), the envelope of every
+//! ([`capability`]; for whole matrices [`matrix`]), the one error type ([`Error`]), the security tables ([`security`]), the envelope of every
 //! serialized object ([`wire`]), the randomness of single objects ([`hedge`]), a scheme that computes in clear for tests and simulation ([`clear`]), and the suite
 //! that every scheme must pass ([`conformance`]).
 //!
@@ -14,6 +14,7 @@ pub mod conformance;
 mod error;
 pub mod hedge;
 mod key_set;
+pub mod matrix;
 pub mod security;
 pub mod wire;
 
@@ -24,3 +25,4 @@ pub use capability::{
 pub use clear::{ClearCiphertext, ClearKey, ClearScheme};
 pub use error::{Error, Result};
 pub use key_set::KeySet;
+pub use matrix::{DecryptMatrix, EncryptMatrix, Lines, MatrixKeySet, MatrixScheme, Side};
