@@ -22,8 +22,10 @@
 
 mod evaluate;
 mod key;
+mod matrix;
 
 pub use key::ClearKey;
+pub use matrix::{ClearBlock, ClearMatrices, ClearMatrixKey, ClearValue, MatrixCounts};
 
 use crate::wire::{KeyId, ParameterId};
 use crate::{Error, KeySet, Result};
@@ -145,7 +147,10 @@ impl Counters {
     }
 }
 
-fn count(counter: &AtomicU64, times: usize) {
+/// Counts one kind of operation.
+type Counter = AtomicU64;
+
+fn count(counter: &Counter, times: usize) {
     counter.fetch_add(times as u64, Ordering::Relaxed);
 }
 

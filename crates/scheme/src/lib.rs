@@ -22,7 +22,7 @@ pub use capability::{
     Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Rotate, Scheme, Value,
     WeightMatrix, Wire,
 };
-pub use clear::{ClearCiphertext, ClearKey, ClearScheme};
+pub use clear::{ClearCiphertext, ClearKey, ClearMatrices, ClearScheme};
 pub use error::{Error, Result};
 pub use key_set::KeySet;
 pub use matrix::{DecryptMatrix, EncryptMatrix, Lines, MatrixKeySet, MatrixScheme, Side};

@@ -22,6 +22,10 @@
 //! A block takes [`depth`](MatrixScheme::depth) more products, by encrypted or plain matrices. Operands of different
 //! depth are brought to the smaller one silently. Scales are never seen.
 
+mod shape;
+
+pub use shape::BlockShape;
+
 use crate::{Error, Result, Value, WeightMatrix};
 use rand::CryptoRng;
 use std::collections::BTreeSet;

@@ -123,6 +123,8 @@ code! {
         Plan = 9, "plan";
         /// A request or its result.
         Job = 10, "job";
+        /// Lines of an encrypted matrix in coefficients.
+        MatrixBlock = 11, "encrypted matrix block";
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn check_finite(values: &[f64]) -> Result<()> {
 }
 
 /// Bounds of long computations may overflow; they stay at the largest number.
-fn saturated(bound: f64) -> f64 {
+pub(super) fn saturated(bound: f64) -> f64 {
     bound.min(f64::MAX)
 }
 
