@@ -11,6 +11,7 @@ pub mod fft;
 pub mod galois;
 pub mod gemm;
 pub mod modulus;
+pub mod narrow;
 pub mod ntt;
 pub mod pointwise;
 pub mod primes;
