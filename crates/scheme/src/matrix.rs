@@ -14,8 +14,8 @@
 //!
 //! # Length
 //! Lines lie on a grid of [`padded_len`] positions: a power of two, at least [`MIN_PADDED_LEN`] and at most
-//! [`max_len`](MatrixScheme::max_len). Factors of a product and terms of a sum must have the same padded length; pad
-//! the shorter lines with zeros. Longer lines, and more lines than memory holds, are cut into several blocks by the
+//! [`max_len`](MatrixScheme::max_len), or a wider one if encryption asks for it. Factors of a product and terms of a sum
+//! must lie on the same grid. Longer lines, and more lines than memory holds, are cut into several blocks by the
 //! caller: products take sums of terms.
 //!
 //! # Depth
@@ -133,7 +133,8 @@ pub trait MatrixScheme: Clone + Send + Sync + 'static {
     fn padded_len(&self, x: &Self::Block) -> usize;
     /// How its lines lie in ciphertexts.
     fn layout(&self, x: &Self::Block) -> Lines;
-    /// Bytes in memory of such a block, its lines on the grid of [`padded_len`] of `len`.
+    /// Bytes in memory of such a block, its lines on the grid of [`padded_len`] of `len`. On a wider grid: that of lines as
+    /// long as it.
     ///
     /// # Errors
     /// `Shape` for an empty shape, or lines beyond `max_len`; `Depth` beyond `max_depth`.
@@ -214,17 +215,24 @@ pub trait EncryptMatrix: Sync {
     type Scheme: MatrixScheme;
     /// An evaluator without evaluation keys, for shapes, sums and serialization.
     fn scheme(&self) -> Self::Scheme;
-    /// Encrypts `lines` lines of `values.len() / lines` values, given line by line, at the given depth and with the
-    /// declared bound on their absolute values (public; `None`: the parameters' bound).
+    /// Encrypts `lines` lines of `values.len() / lines` values, given line by line, on the grid of `padded` positions
+    /// (`None`: [`padded_len`] of their length), at the given depth and with the declared bound on their absolute values
+    /// (public; `None`: the parameters' bound).
     ///
     /// # Errors
-    /// `Shape` unless there are `lines` lines of equal length, at least one value in each and at most `max_len`; `Value`
+    /// `Shape` unless there are `lines` lines of equal length, at least one value in each and at most `max_len`, and
+    /// `padded` is a power of two from [`padded_len`] of their length to `max_len`; `Value`
     /// for NaN, infinite, or larger than the bound; `Parameter` for a bound that is none; `Depth` if `depth` exceeds the
     /// parameters'.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a choice of the caller; none has a default"
+    )]
     fn encrypt_block<R: CryptoRng + ?Sized>(
         &self,
         values: &[<Self::Scheme as MatrixScheme>::Value],
         lines: usize,
+        padded: Option<usize>,
         layout: Lines,
         depth: usize,
         bound: Option<f64>,

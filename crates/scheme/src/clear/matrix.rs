@@ -57,7 +57,7 @@ impl ClearValue for i64 {
 /// let scheme = ClearMatrices::<i64>::new(64, 1)?;
 /// let mut rng = ChaCha20Rng::seed_from_u64(1);
 /// // Two rows of three values.
-/// let x = scheme.key().encrypt_block(&[1, 2, 3, 4, 5, 6], 2, Lines::Packed, 1, Some(6.0), &mut rng)?;
+/// let x = scheme.key().encrypt_block(&[1, 2, 3, 4, 5, 6], 2, None, Lines::Packed, 1, Some(6.0), &mut rng)?;
 /// let gram = scheme.syrk(&[&x])?;
 /// assert_eq!(scheme.key().decrypt_block(&gram)?, [17, 22, 27, 22, 29, 36, 27, 36, 45]);
 /// assert_eq!(scheme.counts().squares, 1);
@@ -660,7 +660,7 @@ impl<V: ClearValue> MatrixScheme for ClearMatrices<V> {
             ));
         }
         let count = shape.lines * shape.len;
-        if reader.remaining() % 8 != 0 || reader.remaining() / 8 != count {
+        if !reader.remaining().is_multiple_of(8) || reader.remaining() / 8 != count {
             return Err(reader.error(
                 format!("{} bytes of values", reader.remaining()),
                 format!("{count} values of 8 bytes"),
@@ -730,6 +730,7 @@ impl<V: ClearValue> EncryptMatrix for ClearMatrixKey<V> {
         &self,
         values: &[V],
         lines: usize,
+        padded: Option<usize>,
         layout: Lines,
         depth: usize,
         bound: Option<f64>,
@@ -737,7 +738,8 @@ impl<V: ClearValue> EncryptMatrix for ClearMatrixKey<V> {
     ) -> Result<ClearBlock<V>> {
         const OPERATION: &str = "encrypt_block";
         let config = &self.scheme.config;
-        let shape = BlockShape::of_values(OPERATION, values.len(), lines, layout, config.max_len)?;
+        let shape = BlockShape::of_values(OPERATION, values.len(), lines, layout, config.max_len)?
+            .on_grid(OPERATION, padded, config.max_len)?;
         self.scheme.expect_depth(OPERATION, depth)?;
         let magnitude = bound.unwrap_or(config.bound);
         if !(magnitude >= 0.0 && magnitude <= config.capacity) {

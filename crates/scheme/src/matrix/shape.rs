@@ -90,6 +90,32 @@ impl BlockShape {
         }
     }
 
+    /// The same lines on another grid; `None`: as they are.
+    ///
+    /// # Errors
+    /// `Shape` unless `padded` is a power of two, at least the grid that fits the lines, and at most `max_len`.
+    pub fn on_grid(
+        self,
+        operation: &'static str,
+        padded: Option<usize>,
+        max_len: usize,
+    ) -> Result<Self> {
+        match padded {
+            None => Ok(self),
+            Some(padded)
+                if padded.is_power_of_two() && (self.padded..=max_len).contains(&padded) =>
+            {
+                Ok(Self { padded, ..self })
+            }
+            Some(padded) => unfit(
+                operation,
+                format!("lines of {} values on a grid of {padded}", self.len),
+                format!("a power of two, {} to {max_len}", self.padded),
+                "leave the grid out, or use that of the other factor",
+            ),
+        }
+    }
+
     /// The shape of `values` values in `lines` lines.
     ///
     /// # Errors
@@ -297,9 +323,7 @@ impl BlockShape {
             let part = |x: u64| usize::try_from(x).ok();
             let (lines, len, padded) = (part(lines)?, part(len)?, part(padded)?);
             let shape = Self::new("read_block", lines, len, layout, max_len).ok()?;
-            // A product lies on the grid of its factors.
-            let fits = padded.is_power_of_two() && (shape.padded..=max_len).contains(&padded);
-            fits.then_some(Self { padded, ..shape })
+            shape.on_grid("read_block", Some(padded), max_len).ok()
         })();
         shape.ok_or_else(|| {
             reader.error(
@@ -374,6 +398,19 @@ mod tests {
                 matches!(result, Err(Error::Shape { .. })),
                 "{values} {lines}"
             );
+        }
+    }
+
+    #[test]
+    fn grids() {
+        let x = shape(2, 17, Lines::Packed);
+        assert_eq!(x.on_grid("test", None, 64).unwrap(), x);
+        for padded in [32, 64] {
+            assert_eq!(x.on_grid("test", Some(padded), 64).unwrap().padded, padded);
+        }
+        for padded in [0, 16, 48, 128] {
+            let result = x.on_grid("test", Some(padded), 64);
+            assert!(matches!(result, Err(Error::Shape { .. })), "{padded}");
         }
     }
 
