@@ -23,6 +23,7 @@
 //! ```
 
 mod arithmetic;
+pub mod matrix;
 mod refusals;
 mod rotations;
 mod sample;

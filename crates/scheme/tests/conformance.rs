@@ -2,7 +2,8 @@
 
 mod faulty;
 
-use cipherblas_scheme::{ClearScheme, conformance};
+use cipherblas_scheme::conformance::matrix;
+use cipherblas_scheme::{ClearMatrices, ClearScheme, clear, conformance};
 use faulty::{Fault, Faulty, FaultyKey};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -72,4 +73,25 @@ fn every_fault_is_noticed() {
         .filter(|&fault| !noticed(fault))
         .collect();
     assert!(missed.is_empty(), "not noticed: {missed:?}");
+}
+
+#[test]
+fn matrices_in_clear_conform() {
+    fn run<V: clear::ClearValue>(max_len: usize, depth: usize, precision: f64, seed: u64) {
+        let evaluator = ClearMatrices::<V>::new(max_len, depth)
+            .unwrap()
+            .with_keys(&matrix::required_keys(max_len));
+        let other = ClearMatrices::new(max_len, depth).unwrap().with_key(2);
+        matrix::Suite {
+            key: &evaluator.key(),
+            evaluator: &evaluator,
+            other: &other.key(),
+            precision,
+        }
+        .run(&mut ChaCha20Rng::seed_from_u64(seed));
+    }
+    for (max_len, depth, seed) in [(64, 1, 1), (128, 2, 2), (64, 3, 3)] {
+        run::<f64>(max_len, depth, 1e-10, seed);
+        run::<i64>(max_len, depth, 0.0, seed);
+    }
 }

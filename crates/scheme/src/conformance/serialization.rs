@@ -1,6 +1,6 @@
 use super::{PackedScheme, Sample, Suite, must, must_fail};
 use crate::wire::{Expected, Header, Kind, seal};
-use crate::{Decrypt, Encrypt, Error};
+use crate::{Decrypt, Encrypt, Error, Result};
 use rand::{CryptoRng, RngExt};
 
 fn malformed(error: &Error) -> bool {
@@ -44,87 +44,81 @@ where
                 // The owner reads without evaluation keys.
                 let owned = must(&what, self.key.scheme().read_ciphertext(&bytes));
                 self.expect(&what, &owned, &clear, depth);
-                self.corrupted(&bytes, rng);
+                corrupted(&bytes, rng, |bytes| s.read_ciphertext(bytes).map(drop));
             }
         }
     }
+}
 
-    fn corrupted<R: CryptoRng>(&self, bytes: &[u8], rng: &mut R) {
-        let s = self.evaluator;
-        let spots = Header::LEN.min(bytes.len());
-        let random: Vec<usize> = (0..16).map(|_| rng.random_range(0..bytes.len())).collect();
-        for spot in (0..spots).chain(random) {
-            let mut altered = bytes.to_vec();
-            altered[spot] ^= 1 << rng.random_range(0..8);
-            let what = format!("byte {spot} of {} altered", bytes.len());
-            must_fail(
-                &what,
-                s.read_ciphertext(&altered),
-                "Wire or KeyMismatch",
-                malformed,
-            );
-            let what = format!("{} bytes cut to {spot}", bytes.len());
-            must_fail(&what, s.read_ciphertext(&bytes[..spot]), "Wire", malformed);
-        }
-        let longer = [bytes, &[0]].concat();
-        must_fail(
-            "one byte too many",
-            s.read_ciphertext(&longer),
-            "Wire",
-            malformed,
-        );
-
-        // With hashes made to fit, what is left are the scheme's own checks.
-        let header = must("header", Header::peek(bytes));
-        let expected = Expected {
-            kind: Kind::Ciphertext,
-            scheme: header.scheme,
-            parameters: None,
-            key: None,
-        };
-        let (_, payload) = must("payload", expected.open(bytes));
-        let longer = [payload, &[0]].concat();
-        must_fail(
-            "payload one byte longer",
-            s.read_ciphertext(&seal(&header, &longer)),
-            "Wire",
-            malformed,
-        );
-        for _ in 0..8 {
-            let cut = rng.random_range(0..payload.len());
-            let forged = seal(&header, &payload[..cut]);
-            must_fail(
-                &format!("payload cut to {cut}"),
-                s.read_ciphertext(&forged),
-                "Wire",
-                malformed,
-            );
-            // An altered payload may be another valid ciphertext; otherwise it is refused, never a panic.
-            let mut altered = payload.to_vec();
-            altered[cut] = rng.random();
-            if let Err(error) = s.read_ciphertext(&seal(&header, &altered)) {
-                assert!(
-                    malformed(&error),
-                    "payload altered: got `{error}`, expected class Wire"
-                );
-            }
-        }
-        let ones = vec![0xff; payload.len()];
-        must_fail(
-            "payload of ones",
-            s.read_ciphertext(&seal(&header, &ones)),
-            "Wire",
-            malformed,
-        );
-        let other = Header {
-            kind: Kind::Vector,
-            ..header
-        };
-        must_fail(
-            "another kind",
-            s.read_ciphertext(&seal(&other, payload)),
-            "Wire",
-            malformed,
-        );
+/// Altered, shortened and lengthened bytes of an object are refused by its reader: an error, never a panic.
+pub(super) fn corrupted<R: CryptoRng>(
+    bytes: &[u8],
+    rng: &mut R,
+    read: impl Fn(&[u8]) -> Result<()>,
+) {
+    let spots = Header::LEN.min(bytes.len());
+    let random: Vec<usize> = (0..16).map(|_| rng.random_range(0..bytes.len())).collect();
+    for spot in (0..spots).chain(random) {
+        let mut altered = bytes.to_vec();
+        altered[spot] ^= 1 << rng.random_range(0..8);
+        let what = format!("byte {spot} of {} altered", bytes.len());
+        must_fail(&what, read(&altered), "Wire or KeyMismatch", malformed);
+        let what = format!("{} bytes cut to {spot}", bytes.len());
+        must_fail(&what, read(&bytes[..spot]), "Wire", malformed);
     }
+    let longer = [bytes, &[0]].concat();
+    must_fail("one byte too many", read(&longer), "Wire", malformed);
+
+    // With hashes made to fit, what is left are the scheme's own checks.
+    let header = must("header", Header::peek(bytes));
+    let expected = Expected {
+        kind: header.kind,
+        scheme: header.scheme,
+        parameters: None,
+        key: None,
+    };
+    let (_, payload) = must("payload", expected.open(bytes));
+    let longer = [payload, &[0]].concat();
+    must_fail(
+        "payload one byte longer",
+        read(&seal(&header, &longer)),
+        "Wire",
+        malformed,
+    );
+    for _ in 0..8 {
+        let cut = rng.random_range(0..payload.len());
+        let forged = seal(&header, &payload[..cut]);
+        must_fail(
+            &format!("payload cut to {cut}"),
+            read(&forged),
+            "Wire",
+            malformed,
+        );
+        // An altered payload may be another valid ciphertext; otherwise it is refused, never a panic.
+        let mut altered = payload.to_vec();
+        altered[cut] = rng.random();
+        if let Err(error) = read(&seal(&header, &altered)) {
+            assert!(
+                malformed(&error),
+                "payload altered: got `{error}`, expected class Wire"
+            );
+        }
+    }
+    let ones = vec![0xff; payload.len()];
+    must_fail(
+        "payload of ones",
+        read(&seal(&header, &ones)),
+        "Wire",
+        malformed,
+    );
+    let other = Header {
+        kind: Kind::Vector,
+        ..header
+    };
+    must_fail(
+        "another kind",
+        read(&seal(&other, payload)),
+        "Wire",
+        malformed,
+    );
 }
