@@ -7,13 +7,26 @@
 //! # Exactness
 //! Residues are centred, `|r| <= 5789` for the largest prime, so that 64 products are at most `64 * 5789^2 < 2^31 - 2^21`.
 //! After at most as many, sums are reduced.
+//!
+//! # Changes of modulus
+//! [`ToWide`], [`ToNarrow`] and [`Between`] round `x B / A` or take the centred `x` from one modulus to another, in a few
+//! operations a residue; [`Reconstruct`] gives whole numbers; [`reduce_i64`] and its kin make residues.
 
+mod convert;
 mod gemm;
 mod prime;
+mod switch;
+#[cfg(test)]
+mod switch_tests;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub use convert::{
+    Reconstruct, add_assign, reduce_i64, reduce_i128, reduce_scaled, reduce_scaled_with,
+    scale_assign, sub_assign,
+};
 pub use gemm::{gemm, gemm_tn, gemm_tn_with, gemm_with, syrk, syrk_with};
 pub use prime::{Basis, MAX_PRIME, PRIMES, Prime};
+pub use switch::{Between, MAX_WIDE, Rule, ToNarrow, ToWide};
 pub use view::{Strided, StridedMut};
