@@ -51,10 +51,9 @@ pub enum Side {
 /// How lines lie in ciphertexts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lines {
-    /// As many as fit in a ciphertext: `max_len / padded_len`. What products of encrypted matrices need and give.
+    /// As many as fit in a ciphertext: `max_len / padded_len`. What products of encrypted matrices give; the smallest.
     Packed,
-    /// One in each: what products with plain matrices need and give. The same as packed if the padded length is
-    /// `max_len`.
+    /// One in each: what products with plain matrices give. The same as packed if the padded length is `max_len`.
     Single,
 }
 
@@ -160,7 +159,7 @@ pub trait MatrixScheme: Clone + Send + Sync + 'static {
     /// The sum over terms `(L, R)` of `L' R`: one level, one relinearization and one change of format for the whole sum.
     ///
     /// All `L` have lines of one length, all `R` too, on one padded length `d`; in a term both have the same number of
-    /// lines `k`. Packed blocks give a packed block: `len(L)` lines of `len(R)` values or the other way round, on the
+    /// lines `k`; all blocks have one layout, of which [`Lines::Packed`] is the cheaper. The result is packed: `len(L)` lines of `len(R)` values or the other way round, on the
     /// same grid. Needs the keys of [`MatrixKeySet::products`] for `d`. Cost: about four exact modular GEMMs of
     /// `d x k x d`, and one to two key switches for each of `max_len` ring elements.
     ///
@@ -174,9 +173,9 @@ pub trait MatrixScheme: Clone + Send + Sync + 'static {
     /// As `gemm_tn`.
     fn syrk(&self, terms: &[&Self::Block]) -> Result<Self::Block>;
     /// The sum over terms `(W, x)` of `W` times the lines of `x`: line `u` of the result is the sum over terms and `k` of
-    /// `W[u][k]` times line `k`. One level, no keys. All `x` have lines of one length, in layout
-    /// [`Lines::Single`], and as many as their `W` has columns; all `W` have as many rows as the result has lines.
-    /// Cost: about two exact modular GEMMs of the plain product's size.
+    /// `W[u][k]` times line `k`. One level, no keys. All `x` have lines of one length, in either layout, and as many as their
+    /// `W` has columns; all `W` have as many rows as the result has lines, whose layout is [`Lines::Single`]. Cost: exact
+    /// modular GEMMs of `rows x k x max_len` and `rows x k x len`.
     ///
     /// # Errors
     /// Those of the trait; `Shape` for no terms; `Value` for weights that cannot be encoded.

@@ -337,6 +337,20 @@ where
             self.expect_form(&what, &gram, padded, Lines::Packed);
         }
         self.chains(rng);
+        let (x, a) = self.sample(5, 7, None, Lines::Single, rng);
+        let (y, b) = self.sample(5, 3, None, Lines::Single, rng);
+        let product = must("gemm_tn", s.gemm_tn(&[(&x, &y)], Side::Left));
+        self.expect("gemm_tn of single lines", &product, &a.product(&b), top - 1);
+        self.expect_form("gemm_tn of single lines", &product, 16, Lines::Packed);
+        // On the widest grid both layouts are one, whatever the blocks come from.
+        let (x, a) = self.sample(2, n, None, Lines::Packed, rng);
+        let (y, b) = self.sample(2, n, None, Lines::Single, rng);
+        let product = must("gemm_tn", s.gemm_tn(&[(&x, &y)], Side::Right));
+        let clear = b.product(&a);
+        self.expect("gemm_tn on the widest grid", &product, &clear, top - 1);
+        let sum = must("sub", s.sub(&y, &x));
+        let clear = b.zip(&a, |p, q| p - q);
+        self.expect("sub on the widest grid", &sum, &clear, top);
     }
 
     /// Products of products, and of factors of different depth.
@@ -379,12 +393,8 @@ where
                 .iter()
                 .map(|&lines| {
                     let weights = Clear::<S::Value>::random(rows, lines, rng);
-                    // On the widest grid both layouts are one.
-                    let layout = if padded == n {
-                        Lines::Packed
-                    } else {
-                        Lines::Single
-                    };
+                    // Either layout.
+                    let layout = [Lines::Packed, Lines::Single][lines % 2];
                     (weights, self.sample(lines, len, Some(padded), layout, rng))
                 })
                 .collect();

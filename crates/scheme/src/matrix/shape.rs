@@ -156,23 +156,6 @@ impl BlockShape {
         self.layout == layout || self.padded == max_len
     }
 
-    fn expect(&self, operation: &'static str, layout: Lines, max_len: usize) -> Result<()> {
-        if self.lies(layout, max_len) {
-            return Ok(());
-        }
-        let (expected, hint) = match layout {
-            Lines::Packed => (
-                "packed lines",
-                "encrypt with `Lines::Packed` for products of encrypted matrices",
-            ),
-            Lines::Single => (
-                "single lines",
-                "encrypt with `Lines::Single` for products with plain matrices",
-            ),
-        };
-        unfit(operation, self, expected, hint)
-    }
-
     /// Checks that two terms of a sum are alike.
     ///
     /// # Errors
@@ -204,8 +187,14 @@ impl BlockShape {
             return no_terms(operation);
         };
         for (left, right) in terms {
-            left.expect(operation, Lines::Packed, max_len)?;
-            right.expect(operation, Lines::Packed, max_len)?;
+            if ![left, right].iter().all(|x| x.lies(first.layout, max_len)) {
+                return unfit(
+                    operation,
+                    format!("{left} and {right} with {first}"),
+                    "one layout",
+                    "encrypt all factors in one layout, packed for the cheapest products",
+                );
+            }
             if left.lines != right.lines || left.padded != right.padded {
                 return unfit(
                     operation,
@@ -249,7 +238,6 @@ impl BlockShape {
             return no_terms(operation);
         };
         for (r, cols, shape) in terms {
-            shape.expect(operation, Lines::Single, max_len)?;
             if *cols != shape.lines {
                 return unfit(
                     operation,
@@ -280,7 +268,14 @@ impl BlockShape {
     /// # Errors
     /// `Shape` if there are more lines than positions on the grid, or they are not packed.
     pub fn transposed(&self, operation: &'static str, max_len: usize) -> Result<Self> {
-        self.expect(operation, Lines::Packed, max_len)?;
+        if !self.lies(Lines::Packed, max_len) {
+            return unfit(
+                operation,
+                self,
+                "packed lines",
+                "encrypt with `Lines::Packed`",
+            );
+        }
         if self.lines > self.padded {
             return unfit(
                 operation,
@@ -439,18 +434,15 @@ mod tests {
             many.transposed("test", 64),
             Err(Error::Shape { .. })
         ));
+        assert!(BlockShape::plain_product("test", &[(9, 5, r)], 64).is_ok());
         let x = shape(5, 30, Lines::Single);
+        assert!(BlockShape::product("test", &[(x, x)], Side::Left, 64).is_ok());
         let plain = BlockShape::plain_product("test", &[(9, 5, x)], 64).unwrap();
         assert_eq!(
             (plain.lines, plain.len, plain.layout),
             (9, 30, Lines::Single)
         );
-        for terms in [
-            vec![],
-            vec![(9, 4, x)],
-            vec![(9, 5, r)],
-            vec![(9, 5, x), (8, 5, x)],
-        ] {
+        for terms in [vec![], vec![(9, 4, x)], vec![(9, 5, x), (8, 5, x)]] {
             let result = BlockShape::plain_product("test", &terms, 64);
             assert!(matches!(result, Err(Error::Shape { .. })), "{terms:?}");
         }
