@@ -7,6 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`packing`] | where values lie in slots |
+//! | [`blocks`] | [`BlockMatrix`]: matrices of any size in blocks of lines, for products at the speed of plain ones |
 //! | [`encrypted`] | [`EncryptedVector`], [`EncryptedMatrix`], [`PlainMatrix`] |
 //! | `kernel` | the algorithms |
 //! | [`plan`] | keys, depth, rotations and estimated time of a computation, before any key is made |
@@ -30,6 +31,7 @@
 //! # Ok::<(), cipherblas_scheme::Error>(())
 //! ```
 
+pub mod blocks;
 pub mod encrypted;
 mod kernel;
 pub mod packing;
@@ -38,6 +40,7 @@ pub mod polynomial;
 pub mod shape;
 mod wire;
 
+pub use blocks::{BlockMatrix, BlockOptions, Format, Store};
 pub use encrypted::{
     EncryptOptions, EncryptedMatrix, EncryptedVector, PlainMatrix, PreparedMatrix,
 };

@@ -6,30 +6,29 @@ use crate::shape::check_dims;
 use cipherblas_scheme::wire::{Expected, Header, Kind, Reader, Writer};
 use cipherblas_scheme::{Error, Result, Wire};
 
-/// Seals shape and ciphertexts in an envelope with the ciphertexts' parameters and key.
-fn seal<S: Wire>(
-    ev: &S,
+/// Seals a shape and serialized parts, at least one, in an envelope with their parameters and key.
+pub(crate) fn seal(
     kind: Kind,
     shape: Writer,
-    cts: impl Iterator<Item = impl std::borrow::Borrow<S::Ciphertext>>,
+    parts: impl Iterator<Item = Result<Vec<u8>>>,
 ) -> Result<Vec<u8>> {
     let mut writer = shape;
     let mut header = None;
-    for ct in cts {
-        let bytes = ev.write_ciphertext(ct.borrow());
+    for bytes in parts {
+        let bytes = bytes?;
         if header.is_none() {
             let inner = Header::peek(&bytes)?;
             header = Some(Header::new(kind, inner.scheme, inner.parameters, inner.key));
         }
         writer.bytes(&bytes);
     }
-    let header = header.expect("an array has at least one ciphertext");
+    let header = header.expect("an array has at least one part");
     Ok(writer.seal(&header))
 }
 
 /// Opens an envelope of `kind`, whatever scheme and key it names: the ciphertexts inside are checked against the evaluator,
 /// and have to name the same.
-fn open(kind: Kind, bytes: &[u8]) -> Result<(Header, &[u8])> {
+pub(crate) fn open(kind: Kind, bytes: &[u8]) -> Result<(Header, &[u8])> {
     let header = Header::peek(bytes)?;
     let expected = Expected {
         kind,
@@ -40,7 +39,7 @@ fn open(kind: Kind, bytes: &[u8]) -> Result<(Header, &[u8])> {
     expected.open(bytes)
 }
 
-fn size(reader: &mut Reader<'_>) -> Result<usize> {
+pub(crate) fn size(reader: &mut Reader<'_>) -> Result<usize> {
     let declared = reader.u64()?;
     usize::try_from(declared)
         .ok()
@@ -54,20 +53,20 @@ fn size(reader: &mut Reader<'_>) -> Result<usize> {
 }
 
 /// A shape or packing that does not exist is malformed bytes.
-fn exists<T>(reader: &Reader<'_>, shape: Result<T>) -> Result<T> {
+pub(crate) fn exists<T>(reader: &Reader<'_>, shape: Result<T>) -> Result<T> {
     shape.map_err(|e| match e {
         Error::Shape { got, expected, .. } => reader.error(got, expected),
         e => e,
     })
 }
 
-/// Reads `count` ciphertexts and the end.
-fn ciphertexts<S: Wire>(
-    ev: &S,
+/// Reads `count` parts and the end; `read` reads one.
+pub(crate) fn parts<T>(
     outer: &Header,
     mut reader: Reader<'_>,
     count: usize,
-) -> Result<Vec<S::Ciphertext>> {
+    mut read: impl FnMut(&[u8]) -> Result<T>,
+) -> Result<Vec<T>> {
     let most = reader.remaining() / Header::LEN;
     if count > most {
         return Err(reader.error(
@@ -75,7 +74,7 @@ fn ciphertexts<S: Wire>(
             format!("at most {most}, for which there are bytes"),
         ));
     }
-    let mut cts = Vec::with_capacity(count);
+    let mut parts = Vec::with_capacity(count);
     for _ in 0..count {
         let bytes = reader.bytes()?;
         let inner = Header::peek(bytes)?;
@@ -87,10 +86,10 @@ fn ciphertexts<S: Wire>(
                 format!("key {}, as the array says", outer.key),
             ));
         }
-        cts.push(ev.read_ciphertext(bytes)?);
+        parts.push(read(bytes)?);
     }
     reader.expect_end()?;
-    Ok(cts)
+    Ok(parts)
 }
 
 impl<S: Wire> EncryptedVector<S> {
@@ -103,7 +102,9 @@ impl<S: Wire> EncryptedVector<S> {
         shape.u64(self.len() as u64);
         shape.u64(self.packing().repeat() as u64);
         shape.u64(self.packing().period() as u64);
-        seal(self.evaluator(), Kind::Vector, shape, self.ciphertexts())
+        let ev = self.evaluator();
+        let parts = self.ciphertexts().map(|ct| Ok(ev.write_ciphertext(ct)));
+        seal(Kind::Vector, shape, parts)
     }
 
     /// Reads and checks a vector, and binds it to `evaluator`.
@@ -117,7 +118,9 @@ impl<S: Wire> EncryptedVector<S> {
         let (repeat, period) = (size(&mut reader)?, size(&mut reader)?);
         let packing = exists(&reader, VectorPacking::new(repeat, period))?;
         exists(&reader, packing.check_slots(evaluator.slots()))?;
-        let cts = ciphertexts(evaluator, &header, reader, packing.blocks(len))?;
+        let cts = parts(&header, reader, packing.blocks(len), |bytes| {
+            evaluator.read_ciphertext(bytes)
+        })?;
         Self::from_ciphertexts(evaluator.clone(), len, packing, cts)
     }
 }
@@ -143,7 +146,9 @@ impl<S: Wire> EncryptedMatrix<S> {
         };
         shape.u8(code);
         parts.iter().for_each(|&n| shape.u64(n as u64));
-        seal(self.evaluator(), Kind::Matrix, shape, self.ciphertexts())
+        let ev = self.evaluator();
+        let parts = self.ciphertexts().map(|ct| Ok(ev.write_ciphertext(ct)));
+        seal(Kind::Matrix, shape, parts)
     }
 
     /// Reads and checks a matrix, and binds it to `evaluator`.
@@ -166,7 +171,9 @@ impl<S: Wire> EncryptedMatrix<S> {
         let packing = exists(&reader, packing)?;
         exists(&reader, packing.check_slots(evaluator.slots()))?;
         let count = packing.blocks(rows, cols);
-        let cts = ciphertexts(evaluator, &header, reader, count)?;
+        let cts = parts(&header, reader, count, |bytes| {
+            evaluator.read_ciphertext(bytes)
+        })?;
         Self::from_ciphertexts(evaluator.clone(), rows, cols, packing, cts)
     }
 }

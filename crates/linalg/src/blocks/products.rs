@@ -1,0 +1,497 @@
+//! Products: of encrypted matrices, and with plain ones; terms are read block by block.
+
+use super::grid::Grid;
+use super::store::{Loaded, Slot};
+use super::{BlockMatrix, Format};
+use crate::PlainMatrix;
+use crate::shape::mismatch;
+use cipherblas_scheme::matrix::{Lines, MatrixScheme, Side};
+use cipherblas_scheme::{Error, Result, WeightMatrix};
+use std::borrow::Cow;
+use std::ops::Range;
+
+impl<E: MatrixScheme> BlockMatrix<E> {
+    /// `A B`, its rows as lines. One level; the keys of products on the grid of the factors (see
+    /// [`MatrixKeySet`](cipherblas_scheme::MatrixKeySet)).
+    ///
+    /// Takes `self` by columns and `other` by rows. A factor in the other format is changed first if it has two levels and
+    /// the evaluator has the keys. Cost: for each block of the result one sum of products with one relinearization and one
+    /// change of format; more of them where a budget does not hold the factors' blocks ([`Store`](super::Store)).
+    ///
+    /// # Errors
+    /// `Shape` if the inner dimensions differ, the factors are cut differently or a format does not fit and cannot be
+    /// changed; `Depth`, `MissingKey`, `KeyMismatch`, `Overflow`, `Noise`; `Parameter` if the budget cannot hold one term.
+    pub fn matmul(&self, other: &Self) -> Result<Self> {
+        self.matmul_as(other, Format::Rows)
+    }
+
+    /// `A B` in the format that the next step takes: columns for a left factor. As [`matmul`](Self::matmul).
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_as(&self, other: &Self, result: Format) -> Result<Self> {
+        self.product("matrix x matrix", other, result)
+    }
+
+    /// `A'B`: takes both by rows. As [`matmul`](Self::matmul); nothing is transposed.
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    pub fn t_matmul(&self, other: &Self) -> Result<Self> {
+        self.t()
+            .product("transposed matrix x matrix", other, Format::Rows)
+    }
+
+    /// `A B'`: takes both by columns. As [`matmul`](Self::matmul); nothing is transposed.
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    pub fn matmul_t(&self, other: &Self) -> Result<Self> {
+        self.product("matrix x transposed matrix", &other.t(), Format::Rows)
+    }
+
+    /// The Gram matrix `X'X` of the columns: takes X by rows; one level. Half the work of [`t_matmul`](Self::t_matmul) with
+    /// itself. `x.t().gram()` is `X X'`. The result is symmetric: its rows are its columns, and [`t`](Self::t) makes a left
+    /// factor of it.
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    pub fn gram(&self) -> Result<Self> {
+        const OPERATION: &str = "Gram matrix";
+        self.expect_packed(OPERATION)?;
+        self.expect_depth(OPERATION, self.depth())?;
+        self.expect_lined(OPERATION, Format::Rows)?;
+        let x = self.lined(Format::Rows)?;
+        let grid = Grid::product(&x.grid, &x.grid);
+        let blocks = grid.iter().map(|(i, j)| {
+            let terms = |c: usize| (&x.slots[x.grid.index(c, i)], &x.slots[x.grid.index(c, j)]);
+            let output = x.output(OPERATION, &grid, i, j, Lines::Packed)?;
+            x.sum(
+                OPERATION,
+                x.grid.chunks(),
+                output,
+                |c| vec![terms(c).0, terms(c).1],
+                |range| {
+                    if i == j {
+                        let loaded = x.load(range.map(|c| terms(c).0))?;
+                        let blocks: Vec<_> = loaded.iter().map(AsRef::as_ref).collect();
+                        return x.evaluator.syrk(&blocks);
+                    }
+                    x.multiply(range.map(terms), Side::Left)
+                },
+            )
+        });
+        let slots = blocks.collect::<Result<_>>()?;
+        Ok(Self {
+            rows: self.cols,
+            cols: self.cols,
+            format: Format::Rows,
+            grid,
+            slots,
+            ..self.shell()
+        })
+    }
+
+    /// `X'Y` beside the Gram matrix, for least squares: [`t_matmul`](Self::t_matmul) under its statistical name.
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul).
+    pub fn gram_with(&self, y: &Self) -> Result<Self> {
+        self.t_matmul(y)
+    }
+
+    /// Encrypted matrix x plain matrix. One level, no keys. Takes `self` by columns in layout [`Lines::Single`], and gives
+    /// such a matrix. Cost: about two modular GEMMs of the plain product's size for each narrow prime.
+    ///
+    /// # Errors
+    /// `Shape`, `Depth`, `Value`, `Overflow`, `Noise`; `Parameter` if the budget cannot hold one term.
+    pub fn matmul_plain(&self, weights: &PlainMatrix<E::Value>) -> Result<Self> {
+        const OPERATION: &str = "matrix x plain matrix";
+        self.expect_inner(OPERATION, self.cols, (weights.rows(), weights.cols()))?;
+        let out = self.t().combine(OPERATION, &weights.transpose())?;
+        Ok(out.t())
+    }
+
+    /// Plain matrix x encrypted matrix. One level, no keys. Takes `x` by rows in layout [`Lines::Single`], and gives such a
+    /// matrix. Cost: as [`matmul_plain`](Self::matmul_plain).
+    ///
+    /// # Errors
+    /// As [`matmul_plain`](Self::matmul_plain).
+    pub fn plain_matmul(weights: &PlainMatrix<E::Value>, x: &Self) -> Result<Self> {
+        const OPERATION: &str = "plain matrix x matrix";
+        if weights.cols() != x.rows {
+            return Err(inner(
+                OPERATION,
+                (weights.rows(), weights.cols()),
+                x.shape(),
+            ));
+        }
+        x.combine(OPERATION, weights)
+    }
+
+    /// The same matrix by its other lines: rows for columns and columns for rows. One level; the keys of a change of format
+    /// on its grid. Cost: one to two key switches for each of `max_len` ring elements of a block.
+    ///
+    /// # Errors
+    /// `Shape` for layout [`Lines::Single`], or blocks of more lines than the grid has positions; `Depth`, `MissingKey`.
+    pub fn reformat(&self) -> Result<Self> {
+        const OPERATION: &str = "change of format";
+        self.expect_packed(OPERATION)?;
+        self.expect_depth(OPERATION, self.depth())?;
+        self.expect_square_blocks(OPERATION)?;
+        let grid = self.grid.swapped();
+        let ev = &self.evaluator;
+        let slots = grid.iter().map(|(chunk, segment)| {
+            let slot = &self.slots[self.grid.index(segment, chunk)];
+            let block = ev.reformat(slot.load(ev)?.as_ref())?;
+            self.store.put(ev, block)
+        });
+        let slots = slots.collect::<Result<_>>()?;
+        Ok(Self {
+            format: self.format.transposed(),
+            grid,
+            slots,
+            ..self.shell()
+        })
+    }
+
+    /// `A B` with both factors as they may be.
+    fn product(&self, operation: &'static str, other: &Self, result: Format) -> Result<Self> {
+        self.expect_inner(operation, self.cols, other.shape())?;
+        self.expect_packed(operation)?;
+        other.expect_packed(operation)?;
+        self.expect_depth(operation, self.depth().min(other.depth()))?;
+        // Everything that can be refused is, before a format is changed.
+        self.expect_lined(operation, Format::Columns)?;
+        other.expect_lined(operation, Format::Rows)?;
+        let (l, r) = (
+            self.grid_lined(Format::Columns),
+            other.grid_lined(Format::Rows),
+        );
+        if l.padded != r.padded || !l.same_chunks(&r) {
+            return Err(mismatch(
+                operation,
+                format!(
+                    "lines on grids of {} and {}, {} and {} to a block",
+                    l.padded, r.padded, l.chunk, r.chunk
+                ),
+                "factors on one grid that are cut alike along the inner dimension",
+                "encrypt both with the same `BlockOptions::line` and `lines_per_block`",
+            ));
+        }
+        let (left, right) = (self.lined(Format::Columns)?, other.lined(Format::Rows)?);
+        let (grid, side) = match result {
+            Format::Rows => (Grid::product(&l, &r), Side::Left),
+            Format::Columns => (Grid::product(&r, &l), Side::Right),
+        };
+        let blocks = grid.iter().map(|(chunk, segment)| {
+            let (i, j) = match side {
+                Side::Left => (chunk, segment),
+                Side::Right => (segment, chunk),
+            };
+            let terms = |c: usize| (&left.slots[l.index(c, i)], &right.slots[r.index(c, j)]);
+            let output = self.output(operation, &grid, chunk, segment, Lines::Packed)?;
+            self.sum(
+                operation,
+                l.chunks(),
+                output,
+                |c| vec![terms(c).0, terms(c).1],
+                |range| self.multiply(range.map(terms), side),
+            )
+        });
+        let slots = blocks.collect::<Result<_>>()?;
+        Ok(Self {
+            rows: self.rows,
+            cols: other.cols,
+            format: result,
+            grid,
+            slots,
+            ..self.shell()
+        })
+    }
+
+    /// Combinations of the rows: `weights` x `self`.
+    fn combine(&self, operation: &'static str, weights: &PlainMatrix<E::Value>) -> Result<Self> {
+        let changed = self.format != Format::Rows;
+        let changes = self.takes(Lines::Packed)
+            && self.depth() > 1
+            && self.expect_square_blocks(operation).is_ok();
+        if !self.takes(Lines::Single) || changed && !changes {
+            let along = if changed {
+                "along the lines"
+            } else {
+                "as lines"
+            };
+            return Err(mismatch(
+                operation,
+                format!(
+                    "the encrypted factor in layout {:?}, the inner dimension {along}",
+                    self.layout()
+                ),
+                "layout Single, the inner dimension as lines",
+                "encrypt it with `layout(Lines::Single)`: by columns for encrypted x plain, by rows for plain x encrypted",
+            ));
+        }
+        if changed {
+            return self.reformat()?.combine(operation, weights);
+        }
+        self.expect_depth(operation, self.depth())?;
+        let grid = Grid {
+            lines: weights.rows(),
+            ..self.grid
+        };
+        let blocks = grid.iter().map(|(chunk, segment)| {
+            let rows = grid.line_range(chunk);
+            let slot = |c: usize| &self.slots[self.grid.index(c, segment)];
+            let output = self.output(operation, &grid, chunk, segment, self.layout())?;
+            self.sum(
+                operation,
+                self.grid.chunks(),
+                output,
+                |c| vec![slot(c)],
+                |range| {
+                    let parts: Vec<_> = range
+                        .clone()
+                        .map(|c| part(weights, rows.clone(), self.grid.line_range(c)))
+                        .collect();
+                    let loaded = self.load(range.clone().map(slot))?;
+                    let terms = parts
+                        .iter()
+                        .zip(&loaded)
+                        .zip(range)
+                        .map(|((part, block), c)| {
+                            let inner = self.grid.line_range(c).len();
+                            Ok((WeightMatrix::new(rows.len(), inner, part)?, block.as_ref()))
+                        });
+                    self.evaluator
+                        .gemm_plain(&terms.collect::<Result<Vec<_>>>()?)
+                },
+            )
+        });
+        let slots = blocks.collect::<Result<_>>()?;
+        Ok(Self {
+            rows: weights.rows(),
+            grid,
+            slots,
+            ..self.shell()
+        })
+    }
+
+    fn load<'a>(
+        &self,
+        slots: impl Iterator<Item = &'a Slot<E>>,
+    ) -> Result<Vec<Loaded<'a, E::Block>>> {
+        slots.map(|slot| slot.load(&self.evaluator)).collect()
+    }
+
+    fn multiply<'a>(
+        &self,
+        terms: impl Iterator<Item = (&'a Slot<E>, &'a Slot<E>)>,
+        side: Side,
+    ) -> Result<E::Block> {
+        let ev = &self.evaluator;
+        let loaded = terms.map(|(a, b)| Ok((a.load(ev)?, b.load(ev)?)));
+        let loaded = loaded.collect::<Result<Vec<_>>>()?;
+        let terms: Vec<_> = loaded
+            .iter()
+            .map(|(a, b)| (a.as_ref(), b.as_ref()))
+            .collect();
+        ev.gemm_tn(&terms, side)
+    }
+
+    /// Bytes of a block of the result.
+    fn output(
+        &self,
+        operation: &'static str,
+        grid: &Grid,
+        chunk: usize,
+        segment: usize,
+        layout: Lines,
+    ) -> Result<usize> {
+        let depth = self.depth();
+        self.expect_depth(operation, depth)?;
+        let (lines, _) = grid.shape(chunk, segment);
+        self.evaluator
+            .block_bytes(lines, grid.padded, layout, depth - 1)
+    }
+
+    /// A sum of `terms` terms, as many at a time as the budget allows: `part` computes the sum over a range of them, and
+    /// those are added. `slots` are the blocks that a term reads.
+    fn sum<'a>(
+        &self,
+        operation: &'static str,
+        terms: usize,
+        output: usize,
+        slots: impl Fn(usize) -> Vec<&'a Slot<E>>,
+        mut part: impl FnMut(Range<usize>) -> Result<E::Block>,
+    ) -> Result<Slot<E>>
+    where
+        E: 'a,
+    {
+        let ev = &self.evaluator;
+        let budget = self.store.working();
+        let needs: Vec<(usize, usize)> = (0..terms)
+            .map(|t| {
+                slots(t)
+                    .iter()
+                    .map(|slot| slot.loading())
+                    .fold((0, 0), |(sum, most), (bytes, transient)| {
+                        (sum + bytes, most.max(transient))
+                    })
+            })
+            .collect();
+        let transient = needs.iter().map(|n| n.1).max().unwrap_or_default();
+        let all: usize = needs.iter().map(|n| n.0).sum();
+        // One sum, and its serialized form; or, beside the sum so far, the next part of it and what they add up to.
+        if all
+            .saturating_add(transient.max(output))
+            .saturating_add(output)
+            <= budget
+        {
+            return self.store.put(ev, part(0..terms)?);
+        }
+        let room = budget
+            .saturating_sub(transient.max(output))
+            .saturating_sub(output.saturating_mul(2));
+        let mut sum: Option<E::Block> = None;
+        let mut start = 0;
+        while start < terms {
+            let mut bytes = needs[start].0;
+            if bytes > room {
+                return Err(Error::Parameter {
+                    what: "memory budget",
+                    got: format!("{budget} bytes free for {operation}"),
+                    expected: format!(
+                        "at least {}",
+                        bytes
+                            .saturating_add(transient.max(output))
+                            .saturating_add(output.saturating_mul(2))
+                    ),
+                    hint: "raise the budget, or encrypt with fewer lines per block",
+                });
+            }
+            let mut end = start + 1;
+            while end < terms && bytes + needs[end].0 <= room {
+                bytes += needs[end].0;
+                end += 1;
+            }
+            let next = part(start..end)?;
+            sum = Some(match sum {
+                None => next,
+                Some(sum) => ev.add(&sum, &next)?,
+            });
+            start = end;
+        }
+        let sum = sum.ok_or_else(|| inner(operation, (0, 0), (0, 0)))?;
+        self.store.put(ev, sum)
+    }
+
+    /// Itself, or changed to `format`.
+    fn lined(&self, format: Format) -> Result<Cow<'_, Self>> {
+        if self.format == format {
+            return Ok(Cow::Borrowed(self));
+        }
+        self.reformat().map(Cow::Owned)
+    }
+
+    fn grid_lined(&self, format: Format) -> Grid {
+        if self.format == format {
+            self.grid
+        } else {
+            self.grid.swapped()
+        }
+    }
+
+    fn expect_lined(&self, operation: &'static str, format: Format) -> Result<()> {
+        if self.format == format {
+            return Ok(());
+        }
+        if self.depth() < 2 {
+            return Err(mismatch(
+                operation,
+                format!(
+                    "a factor by {:?} with {} level(s) left",
+                    self.format,
+                    self.depth()
+                ),
+                format!("the factor by {format:?}, or two levels: one to change the format"),
+                "encrypt it in the other format, or ask the product that gave it for that one",
+            ));
+        }
+        self.expect_square_blocks(operation)
+    }
+
+    fn expect_square_blocks(&self, operation: &'static str) -> Result<()> {
+        let most = self.grid.line_range(0).len();
+        if most <= self.grid.padded {
+            return Ok(());
+        }
+        Err(mismatch(
+            operation,
+            format!("blocks of {most} lines on a grid of {}", self.grid.padded),
+            format!(
+                "at most {} lines in a block to change the format",
+                self.grid.padded
+            ),
+            "encrypt in the other format, or with fewer `lines_per_block`",
+        ))
+    }
+
+    fn expect_packed(&self, operation: &'static str) -> Result<()> {
+        if self.takes(Lines::Packed) {
+            return Ok(());
+        }
+        Err(mismatch(
+            operation,
+            format!(
+                "a factor in layout {:?} on a grid of {}",
+                self.layout(),
+                self.grid.padded
+            ),
+            "layout Packed",
+            "encrypt it packed; layout Single is for products with plain matrices",
+        ))
+    }
+
+    fn expect_depth(&self, operation: &'static str, left: usize) -> Result<()> {
+        if left > 0 {
+            return Ok(());
+        }
+        Err(Error::Depth {
+            operation,
+            needed: 1,
+            left,
+        })
+    }
+
+    fn expect_inner(
+        &self,
+        operation: &'static str,
+        inner_left: usize,
+        right: (usize, usize),
+    ) -> Result<()> {
+        if inner_left == right.0 {
+            return Ok(());
+        }
+        Err(inner(operation, self.shape(), right))
+    }
+}
+
+fn inner(operation: &'static str, left: (usize, usize), right: (usize, usize)) -> Error {
+    mismatch(
+        operation,
+        format!("{} x {} times {} x {}", left.0, left.1, right.0, right.1),
+        format!("{} rows on the right", left.1),
+        "the inner dimensions have to agree; transpose one?",
+    )
+}
+
+/// Rows and columns of a plain matrix, row by row.
+fn part<V: cipherblas_scheme::Value>(
+    weights: &PlainMatrix<V>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+) -> Vec<V> {
+    let lines = rows.map(|r| &weights.data()[r * weights.cols()..][columns.clone()]);
+    lines.flatten().copied().collect()
+}
