@@ -15,14 +15,22 @@ pub(crate) enum Kind {
 
 /// A set of instructions that this processor has.
 ///
-/// The fields are private: a value that names AVX2 is proof that the processor supports AVX2 and FMA.
+/// The fields are private: a value that names AVX2 is proof that the processor supports AVX2 and FMA, and one that names
+/// AVX-512 that it supports these and AVX-512 F, BW, VL and VNNI, which the products of narrow residues use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Backend(Kind);
+pub struct Backend {
+    kind: Kind,
+    /// AVX-512 F, BW, VL and VNNI.
+    vnni: bool,
+}
 
 impl Backend {
     /// The reference: 64-bit integers, any processor.
     pub const fn scalar() -> Self {
-        Self(Kind::Scalar)
+        Self {
+            kind: Kind::Scalar,
+            vnni: false,
+        }
     }
 
     /// AVX2 and FMA, if this processor has both.
@@ -30,12 +38,29 @@ impl Backend {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
         {
-            return Some(Self(Kind::Avx2));
+            return Some(Self {
+                kind: Kind::Avx2,
+                vnni: false,
+            });
         }
         None
     }
 
-    /// The fastest backend, or the one that `CIPHERBLAS_BACKEND` (`scalar` or `avx2`) names. Read once per process.
+    /// AVX2, FMA, and AVX-512 F, BW, VL and VNNI, if this processor has all of them. Only [`narrow`](crate::narrow) has
+    /// kernels for AVX-512; the others are those of AVX2.
+    pub fn avx512() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+            && std::arch::is_x86_feature_detected!("avx512vnni")
+        {
+            return Self::avx2().map(|avx2| Self { vnni: true, ..avx2 });
+        }
+        None
+    }
+
+    /// The fastest backend, or the one that `CIPHERBLAS_BACKEND` (`scalar`, `avx2` or `avx512`) names. Read once per process.
     ///
     /// # Errors
     /// [`MathError::Backend`] if the variable names an unknown backend, or one that this processor cannot run.
@@ -43,7 +68,7 @@ impl Backend {
         static DETECTED: OnceLock<Result<Backend>> = OnceLock::new();
         DETECTED
             .get_or_init(|| match std::env::var_os(BACKEND_VARIABLE) {
-                None => Ok(Self::avx2().unwrap_or(Self::scalar())),
+                None => Ok(Self::avx512().or(Self::avx2()).unwrap_or(Self::scalar())),
                 Some(name) => Self::by_name(&name.to_string_lossy()),
             })
             .clone()
@@ -60,7 +85,7 @@ impl Backend {
     /// # Errors
     /// As [`try_detect`](Self::try_detect).
     pub fn by_name(name: &str) -> Result<Self> {
-        let all = Self::all();
+        let all = Self::with_narrow();
         all.iter()
             .copied()
             .find(|b| b.name() == name)
@@ -74,24 +99,39 @@ impl Backend {
             })
     }
 
-    /// `"scalar"` or `"avx2"`.
+    /// `"scalar"`, `"avx2"` or `"avx512"`.
     pub const fn name(self) -> &'static str {
-        match self.0 {
+        match self.kind {
             Kind::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 if self.vnni => "avx512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
         }
     }
 
-    /// Every backend that this processor can run, the reference first.
+    /// Every backend that this processor can run and most kernels tell apart, the reference first.
     pub fn all() -> Vec<Self> {
         let mut all = vec![Self::scalar()];
         all.extend(Self::avx2());
         all
     }
 
+    /// Every backend that this processor can run: [`all`](Self::all), and [`avx512`](Self::avx512), which only
+    /// [`narrow`](crate::narrow) tells apart.
+    pub fn with_narrow() -> Vec<Self> {
+        let mut all = Self::all();
+        all.extend(Self::avx512());
+        all
+    }
+
     pub(crate) const fn kind(self) -> Kind {
-        self.0
+        self.kind
+    }
+
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+    pub(crate) const fn has_vnni(self) -> bool {
+        self.vnni
     }
 }
 
@@ -101,7 +141,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for backend in Backend::all() {
+        for backend in Backend::with_narrow() {
             assert_eq!(Backend::by_name(backend.name()), Ok(backend));
         }
     }

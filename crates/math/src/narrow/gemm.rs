@@ -2,7 +2,9 @@
 
 use super::prime::Prime;
 use super::view::{Strided, StridedMut};
-use crate::backend::Backend;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2::Avx2, avx512::Avx512, blocks::product};
+use crate::backend::{Backend, Kind};
 use crate::error::{MathError, Result};
 use rayon::prelude::*;
 
@@ -39,8 +41,7 @@ pub fn gemm_with(
     check_shapes("narrow product", &a, &b, out)?;
     check_centred("narrow product", prime, &a)?;
     check_centred("narrow product", prime, &b)?;
-    let _ = backend;
-    scalar(prime, a, b, out, accumulate, false);
+    run(backend, prime, a, b, out, accumulate, false);
     Ok(())
 }
 
@@ -100,8 +101,7 @@ pub fn syrk_with(
 ) -> Result<()> {
     check_shapes("narrow product", &a.transposed(), &a, out)?;
     check_centred("narrow product", prime, &a)?;
-    let _ = backend;
-    scalar(prime, a.transposed(), a, out, accumulate, true);
+    run(backend, prime, a.transposed(), a, out, accumulate, true);
     mirror(out);
     Ok(())
 }
@@ -161,6 +161,39 @@ fn check_centred(operation: &'static str, prime: Prime, x: &Strided<'_, i16>) ->
         });
     }
     Ok(())
+}
+
+/// With `upper` at least the entries on and above the diagonal are written.
+fn run(
+    backend: Backend,
+    prime: Prime,
+    a: Strided<'_, i16>,
+    b: Strided<'_, i16>,
+    out: &StridedMut<'_, i16>,
+    accumulate: bool,
+    upper: bool,
+) {
+    if out.rows() == 0 || out.cols() == 0 {
+        return;
+    }
+    if a.cols() == 0 {
+        return scalar(prime, a, b, out, accumulate, upper);
+    }
+    match backend.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 if backend.has_vnni() => {
+            // SAFETY: the backend is proof of the instructions.
+            let kernel = unsafe { Avx512::new() };
+            product(kernel, prime, a, b, out, accumulate, upper);
+        }
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => {
+            // SAFETY: `Kind::Avx2` is proof of AVX2.
+            let kernel = unsafe { Avx2::new() };
+            product(kernel, prime, a, b, out, accumulate, upper);
+        }
+        Kind::Scalar => scalar(prime, a, b, out, accumulate, upper),
+    }
 }
 
 /// The reference: sums of 64 bits. With `upper` only entries on and above the diagonal.

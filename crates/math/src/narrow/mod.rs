@@ -12,8 +12,16 @@
 //! [`ToWide`], [`ToNarrow`] and [`Between`] round `x B / A` or take the centred `x` from one modulus to another, in a few
 //! operations a residue; [`Reconstruct`] gives whole numbers; [`reduce_i64`] and its kin make residues.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod blocks;
 mod convert;
 mod gemm;
+#[cfg(target_arch = "x86_64")]
+mod kernel;
 mod prime;
 mod switch;
 #[cfg(test)]
