@@ -41,24 +41,40 @@ impl EvaluationKeys {
         secret: &SecretKey,
         set: &KeySet,
         rng: &mut R,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Self> {
+        let elements = galois_elements(set, secret.ring());
+        Self::for_elements(secret, set.relinearization, &elements, rng, progress)
+    }
+
+    /// As [`generate`](Self::generate), for Galois elements: the key for products if `relinearization`, and one for each of
+    /// `elements` but the identity.
+    ///
+    /// # Errors
+    /// `Parameter` for a number that is no Galois element of the ring.
+    pub fn for_elements<R: CryptoRng + ?Sized>(
+        secret: &SecretKey,
+        relinearization: bool,
+        elements: &BTreeSet<u64>,
+        rng: &mut R,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self> {
         let ring = secret.ring().clone();
-        let elements = galois_elements(set, &ring);
-        let total = elements.len() + usize::from(set.relinearization);
+        let elements: BTreeSet<u64> = elements.iter().copied().filter(|&g| g != 1).collect();
+        let total = elements.len() + usize::from(relinearization);
         let mut keys = Self {
             ring,
             id: secret.id(),
             relinearization: None,
             galois: BTreeMap::new(),
         };
-        if set.relinearization {
+        if relinearization {
             keys.relinearization = Some(relinearization_key(secret, rng));
             progress(1, total);
         }
         for g in elements {
             keys.galois.insert(g, galois_key(secret, g, rng)?);
-            progress(keys.galois.len() + usize::from(set.relinearization), total);
+            progress(keys.galois.len() + usize::from(relinearization), total);
         }
         Ok(keys)
     }

@@ -19,6 +19,7 @@
 pub mod chain;
 pub mod evaluation;
 pub mod keys;
+pub mod matrix;
 pub mod pairs;
 pub mod parallel;
 pub mod poly;

@@ -1,0 +1,232 @@
+//! From rows to columns: the encrypted transposition.
+
+use super::elements::Elements;
+use super::grid::{Band, Grid};
+use super::switcher::{Half, Switcher, Work};
+use cipherblas_math::ntt::root_exponent;
+use rayon::prelude::*;
+
+/// For an odd `g` the index `i` with `g = root_exponent(i, size)` modulo `2 size`.
+fn index_of(g: u64, size: usize) -> usize {
+    let half = (g as usize % (2 * size)) / 2;
+    // `root_exponent(i) = 2 reverse(i) + 1`, and the reversal is its own inverse.
+    (root_exponent(half, size) - 1) / 2
+}
+
+/// What sums over cosets of `H` start from.
+enum Sum {
+    /// One row for each coset: nothing to sum.
+    Trivial,
+    /// A row for each element of the group.
+    Full,
+}
+
+/// One transposition: spread rows in, for each coset an image out.
+struct Images<'a> {
+    switcher: &'a Switcher,
+    elements: &'a Elements,
+    rows: Grid,
+    size: usize,
+    sum: Sum,
+}
+
+impl Images<'_> {
+    /// The spread row `sum_s X^((N / size) s / g) r_s`.
+    fn read(&self, g: u64, out: &mut [f64]) {
+        let n = self.switcher.ring.degree();
+        let row = index_of(self.switcher.ring.inverse_element(g), self.size);
+        for (k, out) in out.chunks_exact_mut(n).enumerate() {
+            self.rows.read(k, row, out);
+        }
+    }
+
+    fn times(&self, g: u64, h: u64) -> u64 {
+        g * h % (2 * self.switcher.ring.degree() as u64)
+    }
+
+    /// `sum_(h in H) sigma_h(row of g h)`.
+    fn sum(&self, g: u64, out: &mut Half<'_>, work: &mut Work<'_>) {
+        out.b.fill(0.0);
+        if matches!(self.sum, Sum::Trivial) || self.elements.rho == 1 {
+            self.read(g, &mut out.a);
+            return;
+        }
+        let (outer, inner) = (&self.elements.fixing_outer, &self.elements.fixing_inner);
+        if outer.len() == 1 {
+            let mut wide = self.switcher.wide();
+            self.sum_inner(g, inner, &mut out.b, &mut out.a, &mut wide, work);
+            return;
+        }
+        let mut part = self.switcher.half();
+        let mut inner_wide = self.switcher.wide();
+        let mut wide = self.switcher.wide();
+        let mut first = self.switcher.ring.scratch(out.a.len());
+        wide.fill(0.0);
+        for &h in outer {
+            part.b.fill(0.0);
+            self.sum_inner(
+                self.times(g, h),
+                inner,
+                &mut part.b,
+                &mut part.a,
+                &mut inner_wide,
+                work,
+            );
+            if h == 1 {
+                self.switcher.add(&mut out.b, &part.b);
+                first.copy_from_slice(&part.a);
+            } else {
+                self.switcher.permute_add(h, &part.b, &mut out.b);
+                self.switcher
+                    .rotate(h, &part.a, &mut out.b, &mut wide, work);
+            }
+        }
+        self.switcher.divide(&wide, &mut out.a, work);
+        self.switcher.add(&mut out.a, &first);
+    }
+
+    /// `sum_(h in inner) sigma_h(row of g h)`, `b` added to what is there.
+    fn sum_inner(
+        &self,
+        g: u64,
+        inner: &[u64],
+        b: &mut [f64],
+        a: &mut [f64],
+        wide: &mut [f64],
+        work: &mut Work<'_>,
+    ) {
+        let mut row = self.switcher.ring.scratch(a.len());
+        wide.fill(0.0);
+        for &h in inner.iter().filter(|&&h| h != 1) {
+            self.read(self.times(g, h), &mut row);
+            self.switcher.rotate(h, &row, b, wide, work);
+        }
+        self.switcher.divide(wide, a, work);
+        self.read(g, &mut row);
+        self.switcher.add(a, &row);
+    }
+
+    /// `sigma_g` of the sum of the coset of `g = outer inner`: `b` and `a` over QP, times P.
+    fn image(
+        &self,
+        outer: u64,
+        inner: u64,
+        b: &mut [f64],
+        a: &mut [f64],
+        half: &mut Half<'_>,
+        work: &mut Work<'_>,
+    ) {
+        self.sum(self.times(outer, inner), half, work);
+        if inner == 1 {
+            b.copy_from_slice(&half.b);
+        } else {
+            self.switcher.permute(inner, &half.b, b);
+            a.fill(0.0);
+            self.switcher.rotate(inner, &half.a, b, a, work);
+            if outer != 1 {
+                self.switcher.divide(a, &mut half.a, work);
+            }
+        }
+        if outer == 1 {
+            if inner == 1 {
+                self.switcher.lift(&half.a, a);
+            }
+            return;
+        }
+        half.b.copy_from_slice(b);
+        self.switcher.permute(outer, &half.b, b);
+        a.fill(0.0);
+        self.switcher.rotate(outer, &half.a, b, a, work);
+    }
+
+    /// All images, each with the row of a grid that belongs to its coset.
+    fn each(
+        self,
+        bands: Vec<Vec<Band<'_>>>,
+        put: impl Fn(&mut Vec<Band<'_>>, usize, &[f64], &[f64], &mut Work<'_>) + Sync + Send,
+    ) {
+        let d = self.elements.d;
+        let mut factors = vec![(0, 0); d];
+        for &outer in &self.elements.outer {
+            for &inner in &self.elements.inner {
+                factors[index_of(self.times(outer, inner), d)] = (outer, inner);
+            }
+        }
+        bands.into_par_iter().for_each(|mut bands| {
+            let mut work = self.switcher.work();
+            let mut half = self.switcher.half();
+            let (mut b, mut a) = (self.switcher.wide(), self.switcher.wide());
+            for r in 0..bands[0].count {
+                let (outer, inner) = factors[bands[0].first + r];
+                self.image(outer, inner, &mut b, &mut a, &mut half, &mut work);
+                put(&mut bands, r, &b, &a, &mut work);
+            }
+        });
+    }
+}
+
+/// The columns of a product before relinearization, without the halves that were never encrypted under another key:
+/// `b + a s + c s^2`, row `v` being column `v`. In evaluation form; `b` and `a` over QP and times P, `c` over Q.
+pub(super) struct Transposed {
+    pub(super) b: Grid,
+    pub(super) a: Grid,
+    pub(super) c: Option<Grid>,
+}
+
+/// `u`: the spread rows of stride `rho` (`d` of them); `d`: the spread rows of the part that is to be multiplied by `s`.
+pub(super) fn transpose(
+    switcher: &Switcher,
+    elements: &Elements,
+    u: Grid,
+    d: Option<Grid>,
+) -> cipherblas_scheme::Result<Transposed> {
+    let ring = &switcher.ring;
+    let n = ring.degree();
+    let size = elements.d;
+    let mut out = Transposed {
+        b: Grid::new(ring, size, switcher.moduli()),
+        a: Grid::new(ring, size, switcher.moduli()),
+        c: d.is_some()
+            .then(|| Grid::new(ring, size, (0..switcher.q).collect())),
+    };
+    let images = |rows, size, sum| Images {
+        switcher,
+        elements,
+        rows,
+        size,
+        sum,
+    };
+    let bands = out.b.bands_mut().into_iter().zip(out.a.bands_mut());
+    images(u, size, Sum::Trivial).each(
+        bands.map(|(b, a)| vec![b, a]).collect(),
+        |bands, r, b, a, _| {
+            for k in 0..switcher.qp {
+                bands[0].write(k, r, &b[k * n..(k + 1) * n]);
+                bands[1].write(k, r, &a[k * n..(k + 1) * n]);
+            }
+        },
+    );
+    if let (Some(d), Some(c)) = (d, &mut out.c) {
+        let bands = out.a.bands_mut().into_iter().zip(c.bands_mut());
+        images(d, n, Sum::Full).each(
+            bands.map(|(a, c)| vec![a, c]).collect(),
+            |bands, r, b, a, work| {
+                let mut old = ring.scratch(n);
+                for (k, b) in b.chunks_exact(n).enumerate() {
+                    bands[0].read(k, r, &mut old);
+                    switcher.add_limb(k, &mut old, b);
+                    bands[0].write(k, r, &old);
+                }
+                let mut divided = ring.scratch(switcher.q * n);
+                switcher.divide(a, &mut divided, work);
+                for (k, x) in divided.chunks_exact(n).enumerate() {
+                    bands[1].write(k, r, x);
+                }
+            },
+        );
+    }
+    let mut grids = vec![&mut out.b, &mut out.a];
+    grids.extend(&mut out.c);
+    Grid::collect(ring, grids)?;
+    Ok(out)
+}

@@ -1,0 +1,252 @@
+//! Two-dimensional transforms: rows are polynomials in evaluation form, and a second transform runs along the columns.
+//!
+//! A grid is stored in tiles of at most 64 x 64, so that a row and a column are both read in whole cache lines from few
+//! pages.
+
+use super::rows::Rows;
+use crate::ring::{Ring, from_math};
+use cipherblas_math::ntt::root_exponent;
+use cipherblas_math::{AlignedVec, GaloisPermutation, NttPlan};
+use cipherblas_scheme::Result;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Columns transformed at a time: the doubles of a cache line.
+const LINE: usize = 8;
+const MAX_TILE: usize = 64;
+
+/// `rows` (a power of two) polynomials modulo some primes of the ring.
+pub(super) struct Grid {
+    n: usize,
+    rows: usize,
+    /// The ring's modulus index of each limb.
+    moduli: Vec<usize>,
+    tile_rows: usize,
+    tile_cols: usize,
+    data: AlignedVec,
+}
+
+/// Consecutive rows, modulo each prime.
+pub(super) struct Band<'a> {
+    pub(super) first: usize,
+    pub(super) count: usize,
+    tile: (usize, usize),
+    limbs: Vec<&'a mut [f64]>,
+}
+
+impl Band<'_> {
+    pub(super) fn write(&mut self, limb: usize, row: usize, from: &[f64]) {
+        let (rows, cols) = self.tile;
+        let tiles = self.limbs[limb].chunks_exact_mut(rows * cols);
+        for (tile, from) in tiles.zip(from.chunks_exact(cols)) {
+            tile[row * cols..(row + 1) * cols].copy_from_slice(from);
+        }
+    }
+    pub(super) fn read(&self, limb: usize, row: usize, out: &mut [f64]) {
+        let (rows, cols) = self.tile;
+        let tiles = self.limbs[limb].chunks_exact(rows * cols);
+        for (tile, out) in tiles.zip(out.chunks_exact_mut(cols)) {
+            out.copy_from_slice(&tile[row * cols..(row + 1) * cols]);
+        }
+    }
+}
+
+/// Consecutive columns: for each limb its modulus index and its tiles from top to bottom.
+struct Columns<'a> {
+    first: usize,
+    limbs: Vec<(usize, Vec<&'a mut [f64]>)>,
+}
+
+impl Grid {
+    /// Unspecified contents.
+    pub(super) fn new(ring: &Ring, rows: usize, moduli: Vec<usize>) -> Self {
+        let n = ring.degree();
+        Self {
+            n,
+            rows,
+            tile_rows: (rows / 16).clamp(1, MAX_TILE),
+            tile_cols: n.min(MAX_TILE),
+            data: AlignedVec::zeroed(moduli.len() * rows * n),
+            moduli,
+        }
+    }
+
+    /// The transforms of the rows of `from`, each times `scalars` (a residue for each prime), and zeros below them.
+    pub(super) fn from_rows(ring: &Ring, from: &Rows, rows: usize, scalars: &[f64]) -> Self {
+        let mut grid = Self::new(ring, rows, (0..from.limbs()).collect());
+        let n = grid.n;
+        grid.bands_mut().into_par_iter().for_each(|mut band| {
+            let mut row = ring.scratch(n);
+            let filled = from.rows().saturating_sub(band.first).min(band.count);
+            for r in 0..filled {
+                for (k, &scalar) in scalars.iter().enumerate().take(from.limbs()) {
+                    let plan = ring.plan(k);
+                    plan.kernels()
+                        .scale(&mut row, from.row(k, band.first + r), scalar);
+                    plan.forward(&mut row);
+                    band.write(k, r, &row);
+                }
+            }
+        });
+        grid
+    }
+
+    pub(super) fn read(&self, limb: usize, row: usize, out: &mut [f64]) {
+        let (rows, cols) = (self.tile_rows, self.tile_cols);
+        let start = limb * self.rows * self.n + row / rows * rows * self.n + row % rows * cols;
+        let tiles = self.data[start..].chunks(rows * cols);
+        for (tile, out) in tiles.zip(out.chunks_exact_mut(cols)) {
+            out.copy_from_slice(&tile[..cols]);
+        }
+    }
+
+    pub(super) fn bands_mut(&mut self) -> Vec<Band<'_>> {
+        let (count, tile) = (self.tile_rows, (self.tile_rows, self.tile_cols));
+        let mut bands: Vec<Band<'_>> = (0..self.rows / count)
+            .map(|i| Band {
+                first: i * count,
+                count,
+                tile,
+                limbs: Vec::with_capacity(self.moduli.len()),
+            })
+            .collect();
+        for limb in self.data.chunks_mut(self.rows * self.n) {
+            for (part, band) in limb.chunks_mut(count * self.n).zip(&mut bands) {
+                band.limbs.push(part);
+            }
+        }
+        bands
+    }
+
+    /// From rows `r_s` to the evaluations of `sum_s r_s Z^s` where `Z = X^(N g / size)` and `g` runs over the odd numbers
+    /// modulo `2 size`, `size` being the number of rows: row `i` becomes that of `g = root_exponent(i)`.
+    pub(super) fn spread(&mut self, ring: &Arc<Ring>) -> Result<()> {
+        transform_columns(
+            ring,
+            vec![self],
+            |plan, permutation, column, out, _| {
+                plan.forward(column);
+                permutation.apply(out, column);
+            },
+            |exponent, _| exponent,
+        )
+    }
+
+    /// From rows `y_g`, row `i` of which has `g = root_exponent(i)` modulo `2 size`, to `sum_g X^(-(N / size) v g) y_g` in
+    /// row `v`.
+    pub(super) fn collect(ring: &Arc<Ring>, grids: Vec<&mut Self>) -> Result<()> {
+        transform_columns(
+            ring,
+            grids,
+            |plan, permutation, column, out, scale| {
+                permutation.apply(out, column);
+                plan.inverse(out);
+                plan.kernels().scale_assign(out, scale);
+            },
+            |exponent, ring| ring.inverse_element(exponent),
+        )
+    }
+}
+
+/// Calls `f(plan, permutation, column, out, size)` for every column; `element(e, ring)` is the permutation's Galois element
+/// (modulo `2 size`) for the slot of exponent `e`.
+fn transform_columns(
+    ring: &Arc<Ring>,
+    grids: Vec<&mut Grid>,
+    f: impl Fn(&NttPlan, &GaloisPermutation, &mut [f64], &mut [f64], f64) + Sync + Send,
+    element: impl Fn(u64, &Ring) -> u64 + Sync + Send,
+) -> Result<()> {
+    let Some(first) = grids.first() else {
+        return Ok(());
+    };
+    let (size, n) = (first.rows, first.n);
+    let tile_cols = first.tile_cols;
+    let plans: Vec<NttPlan> = (0..ring.moduli().len())
+        .map(|i| {
+            let plan = ring.plan(i);
+            if size == n {
+                return Ok(plan.clone());
+            }
+            NttPlan::with_backend(size, plan.modulus(), plan.backend()).map_err(from_math)
+        })
+        .collect::<Result<_>>()?;
+    let mut blocks: Vec<Columns<'_>> = (0..n / tile_cols)
+        .map(|i| Columns {
+            first: i * tile_cols,
+            limbs: Vec::new(),
+        })
+        .collect();
+    for grid in grids {
+        let band = grid.tile_rows * n;
+        for (limb, &modulus) in grid.data.chunks_mut(size * n).zip(&grid.moduli) {
+            blocks
+                .iter_mut()
+                .for_each(|b| b.limbs.push((modulus, Vec::new())));
+            for band in limb.chunks_mut(band) {
+                let tiles = band.chunks_mut(band.len() / (n / tile_cols));
+                for (tile, block) in tiles.zip(&mut blocks) {
+                    block.limbs.last_mut().expect("just pushed").1.push(tile);
+                }
+            }
+        }
+    }
+    // Columns do not start at multiples of a large power of two: they would fall into the same cache sets.
+    let stride = size + LINE;
+    blocks.into_par_iter().try_for_each(|mut block| {
+        let mut columns = ring.scratch(LINE * stride);
+        let mut images = ring.scratch(LINE * stride);
+        for c in (0..tile_cols).step_by(LINE) {
+            let permutations: Vec<GaloisPermutation> = (0..LINE)
+                .map(|l| {
+                    let exponent = root_exponent(block.first + c + l, n) as u64;
+                    let g = element(exponent, ring) % (2 * size as u64);
+                    let backend = ring.plan(0).backend();
+                    GaloisPermutation::with_backend(size, g, backend).map_err(from_math)
+                })
+                .collect::<Result<_>>()?;
+            for (modulus, tiles) in &mut block.limbs {
+                let plan = &plans[*modulus];
+                let scale = plan.modulus().residue(size as u64 % plan.modulus().value());
+                gather(tiles, tile_cols, c, &mut columns, stride);
+                let pairs = columns
+                    .chunks_exact_mut(stride)
+                    .zip(images.chunks_exact_mut(stride));
+                for ((column, image), permutation) in pairs.zip(&permutations) {
+                    f(
+                        plan,
+                        permutation,
+                        &mut column[..size],
+                        &mut image[..size],
+                        scale,
+                    );
+                }
+                scatter(tiles, tile_cols, c, &images, stride);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn gather(tiles: &[&mut [f64]], cols: usize, c: usize, out: &mut [f64], stride: usize) {
+    let mut out = out.chunks_exact_mut(stride);
+    let mut out: [&mut [f64]; LINE] = std::array::from_fn(|_| out.next().expect("a column each"));
+    let rows = tiles.iter().flat_map(|tile| tile.chunks_exact(cols));
+    for (r, row) in rows.enumerate() {
+        for (out, &x) in out.iter_mut().zip(&row[c..c + LINE]) {
+            out[r] = x;
+        }
+    }
+}
+
+fn scatter(tiles: &mut [&mut [f64]], cols: usize, c: usize, from: &[f64], stride: usize) {
+    let mut from = from.chunks_exact(stride);
+    let from: [&[f64]; LINE] = std::array::from_fn(|_| from.next().expect("a column each"));
+    let rows = tiles
+        .iter_mut()
+        .flat_map(|tile| tile.chunks_exact_mut(cols));
+    for (r, row) in rows.enumerate() {
+        for (x, from) in row[c..c + LINE].iter_mut().zip(&from) {
+            *x = from[r];
+        }
+    }
+}
