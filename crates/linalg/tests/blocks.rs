@@ -43,12 +43,15 @@ proptest! {
         (a, b, result) in (formats(), formats(), formats()),
         line in prop::sample::select(vec![16usize, 32]),
         chunk in prop::option::of(1usize..=16),
+        single: bool,
         spill: bool,
     ) {
         // A change of format makes segments of blocks: other cuts fit only where every factor is in the format it is taken in.
         let fits = (a, b) == (Format::Columns, Format::Rows);
         let chunk = chunk.filter(|_| fits).unwrap_or(line);
-        let options = BlockOptions::new().line(line).lines_per_block(chunk).store(&store(spill));
+        let layout = if single && fits { Lines::Single } else { Lines::Packed };
+        let options = BlockOptions::new().line(line).lines_per_block(chunk).layout(layout);
+        let options = options.store(&store(spill));
         setup(32).products(m, k, n, &Held { formats: (a, b), result, options });
     }
 
@@ -68,9 +71,11 @@ proptest! {
         (m, k, n) in (1usize..=40, 1usize..=40, 1usize..=40),
         line in prop::option::of(prop::sample::select(vec![16usize, 32])),
         chunk in prop::option::of(1usize..=16),
+        single: bool,
         spill: bool,
     ) {
-        let mut options = BlockOptions::new().store(&store(spill));
+        let layout = if single { Lines::Single } else { Lines::Packed };
+        let mut options = BlockOptions::new().layout(layout).store(&store(spill));
         if let Some(line) = line {
             options = options.line(line);
         }
@@ -214,23 +219,35 @@ fn what_does_not_fit_is_refused() {
     ));
     let cut = ones(4, 6, &columns.clone().lines_per_block(2)).unwrap();
     assert!(matches!(x.sub(&cut), Err(Error::Shape { .. })));
-    // Single lines on a short grid are for plain products only, packed ones for encrypted ones.
+    // Single lines do not mix with packed ones, and do not change their format.
     let single = ones(6, 4, &rows.clone().layout(Lines::Single)).unwrap();
-    assert!(
-        matches!(single.gram(), Err(Error::Shape { expected, .. }) if expected == "layout Packed")
-    );
-    let weights = PlainMatrix::new(6, 2, vec![1; 12]).unwrap();
-    match x.matmul_plain(&weights).unwrap_err() {
-        Error::Shape { expected, .. } => assert!(expected.starts_with("layout Single")),
+    let packed = ones(6, 4, &rows).unwrap();
+    match single.t_matmul(&packed).unwrap_err() {
+        Error::Shape { got, expected, .. } => {
+            assert_eq!(
+                (got.as_str(), expected.as_str()),
+                ("layouts Single and Packed", "factors in one layout")
+            );
+        }
         other => panic!("{other}"),
     }
-    match single
-        .matmul_plain(&PlainMatrix::new(4, 2, vec![1; 8]).unwrap())
-        .unwrap_err()
-    {
-        Error::Shape { got, .. } => assert!(got.ends_with("along the lines"), "{got}"),
+    s.expect("single lines", &single.gram().unwrap(), (4, 4), &[6; 16]);
+    let weights = PlainMatrix::new(4, 2, vec![1; 8]).unwrap();
+    match single.matmul_plain(&weights).unwrap_err() {
+        Error::Shape { got, hint, .. } => {
+            assert_eq!(got, "a matrix in layout Single on a grid of 16");
+            assert_eq!(hint, "encrypt it packed, or in the other format");
+        }
         other => panic!("{other}"),
     }
+    // Packed ones do, at one more level.
+    let product = packed.matmul_plain(&weights).unwrap();
+    assert_eq!(product.depth(), 0);
+    s.expect("changed", &product, (6, 2), &[4; 12]);
+    assert!(matches!(
+        packed.lower_to(1).unwrap().matmul_plain(&weights),
+        Err(Error::Shape { .. })
+    ));
     // Blocks of more lines than the grid is long cannot change their format.
     let tall = ones(40, 6, &rows.clone().lines_per_block(40)).unwrap();
     assert!(

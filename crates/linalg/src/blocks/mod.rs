@@ -18,8 +18,9 @@
 //! no cost: choose the one that the next product wants. Where a format does not fit, it is changed at the price of one more
 //! level if there is one ([`BlockMatrix::reformat`]).
 //!
-//! Products with plain matrices ask for layout [`Lines::Single`] (one line in a ciphertext), those of encrypted matrices
-//! for [`Lines::Packed`]; both are the same for lines of more than half of `max_len`.
+//! Lines are packed, as many as fit in a ciphertext, or single ([`Lines`]); both are the same for lines of more than half
+//! of `max_len`. Products of encrypted matrices take and give packed ones at the lowest price, those with plain matrices
+//! give single ones. Both factors of a product have one layout.
 //!
 //! Factors have their lines on one grid: encrypt the shorter one with [`BlockOptions::line`].
 //!

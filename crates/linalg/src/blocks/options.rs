@@ -62,7 +62,7 @@ impl BlockOptions {
         self
     }
 
-    /// As many lines as fit in a ciphertext (for products of encrypted matrices), or one (for products with plain ones).
+    /// As many lines as fit in a ciphertext (the cheaper by far), or one, as products with plain matrices give them.
     #[must_use]
     pub fn layout(mut self, layout: Lines) -> Self {
         self.layout = layout;

@@ -58,7 +58,6 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// As [`matmul`](Self::matmul).
     pub fn gram(&self) -> Result<Self> {
         const OPERATION: &str = "Gram matrix";
-        self.expect_packed(OPERATION)?;
         self.expect_depth(OPERATION, self.depth())?;
         self.expect_lined(OPERATION, Format::Rows)?;
         let x = self.lined(Format::Rows)?;
@@ -100,8 +99,8 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         self.t_matmul(y)
     }
 
-    /// Encrypted matrix x plain matrix. One level, no keys. Takes `self` by columns in layout [`Lines::Single`], and gives
-    /// such a matrix. Cost: about two modular GEMMs of the plain product's size for each narrow prime.
+    /// Encrypted matrix x plain matrix. One level, no keys. Takes `self` by columns, and gives a matrix by columns in
+    /// layout [`Lines::Single`]. Cost: about two modular GEMMs of the plain product's size for each narrow prime.
     ///
     /// # Errors
     /// `Shape`, `Depth`, `Value`, `Overflow`, `Noise`; `Parameter` if the budget cannot hold one term.
@@ -112,8 +111,8 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         Ok(out.t())
     }
 
-    /// Plain matrix x encrypted matrix. One level, no keys. Takes `x` by rows in layout [`Lines::Single`], and gives such a
-    /// matrix. Cost: as [`matmul_plain`](Self::matmul_plain).
+    /// Plain matrix x encrypted matrix. One level, no keys. Takes `x` by rows, and gives a matrix by rows in layout
+    /// [`Lines::Single`]. Cost: as [`matmul_plain`](Self::matmul_plain).
     ///
     /// # Errors
     /// As [`matmul_plain`](Self::matmul_plain).
@@ -158,8 +157,6 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// `A B` with both factors as they may be.
     fn product(&self, operation: &'static str, other: &Self, result: Format) -> Result<Self> {
         self.expect_inner(operation, self.cols, other.shape())?;
-        self.expect_packed(operation)?;
-        other.expect_packed(operation)?;
         self.expect_depth(operation, self.depth().min(other.depth()))?;
         // Everything that can be refused is, before a format is changed.
         self.expect_lined(operation, Format::Columns)?;
@@ -177,6 +174,18 @@ impl<E: MatrixScheme> BlockMatrix<E> {
                 ),
                 "factors on one grid that are cut alike along the inner dimension",
                 "encrypt both with the same `BlockOptions::line` and `lines_per_block`",
+            ));
+        }
+        let (a, b) = (
+            self.layout_lined(Format::Columns),
+            other.layout_lined(Format::Rows),
+        );
+        if a != b && l.padded != self.evaluator.max_len() {
+            return Err(mismatch(
+                operation,
+                format!("layouts {a:?} and {b:?}"),
+                "factors in one layout",
+                "encrypt both packed for the cheapest products",
             ));
         }
         let (left, right) = (self.lined(Format::Columns)?, other.lined(Format::Rows)?);
@@ -212,27 +221,8 @@ impl<E: MatrixScheme> BlockMatrix<E> {
 
     /// Combinations of the rows: `weights` x `self`.
     fn combine(&self, operation: &'static str, weights: &PlainMatrix<E::Value>) -> Result<Self> {
-        let changed = self.format != Format::Rows;
-        let changes = self.takes(Lines::Packed)
-            && self.depth() > 1
-            && self.expect_square_blocks(operation).is_ok();
-        if !self.takes(Lines::Single) || changed && !changes {
-            let along = if changed {
-                "along the lines"
-            } else {
-                "as lines"
-            };
-            return Err(mismatch(
-                operation,
-                format!(
-                    "the encrypted factor in layout {:?}, the inner dimension {along}",
-                    self.layout()
-                ),
-                "layout Single, the inner dimension as lines",
-                "encrypt it with `layout(Lines::Single)`: by columns for encrypted x plain, by rows for plain x encrypted",
-            ));
-        }
-        if changed {
+        if self.format != Format::Rows {
+            self.expect_lined(operation, Format::Rows)?;
             return self.reformat()?.combine(operation, weights);
         }
         self.expect_depth(operation, self.depth())?;
@@ -243,7 +233,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         let blocks = grid.iter().map(|(chunk, segment)| {
             let rows = grid.line_range(chunk);
             let slot = |c: usize| &self.slots[self.grid.index(c, segment)];
-            let output = self.output(operation, &grid, chunk, segment, self.layout())?;
+            let output = self.output(operation, &grid, chunk, segment, Lines::Single)?;
             self.sum(
                 operation,
                 self.grid.chunks(),
@@ -402,6 +392,15 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         }
     }
 
+    /// The layout when it is in that format: a change of format packs.
+    fn layout_lined(&self, format: Format) -> Lines {
+        if self.format == format {
+            self.layout()
+        } else {
+            Lines::Packed
+        }
+    }
+
     fn expect_lined(&self, operation: &'static str, format: Format) -> Result<()> {
         if self.format == format {
             return Ok(());
@@ -418,6 +417,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
                 "encrypt it in the other format, or ask the product that gave it for that one",
             ));
         }
+        self.expect_packed(operation)?;
         self.expect_square_blocks(operation)
     }
 
@@ -444,12 +444,12 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         Err(mismatch(
             operation,
             format!(
-                "a factor in layout {:?} on a grid of {}",
+                "a matrix in layout {:?} on a grid of {}",
                 self.layout(),
                 self.grid.padded
             ),
-            "layout Packed",
-            "encrypt it packed; layout Single is for products with plain matrices",
+            "layout Packed to change the format",
+            "encrypt it packed, or in the other format",
         ))
     }
 

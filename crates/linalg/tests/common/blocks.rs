@@ -170,7 +170,6 @@ where
             )
             .unwrap()
         };
-        let options = options.clone().layout(Lines::Single);
         let x = self
             .matrix(m, k, &a, &options.clone().format(Format::Columns))
             .unwrap();
