@@ -10,6 +10,7 @@
 //! | [`ring`] | the ring context: prime chain in level groups, special primes, digits, precomputed conversions |
 //! | [`poly`] | `Poly<Coeff>` and `Poly<Ntt>` |
 //! | [`keys`] | secret and public keys, encryptions of zero |
+//! | [`matrix`] | encrypted matrices: blocks, plain products modulo narrow primes, changes of format |
 //! | [`switch`] | key-switching keys and the products with them |
 //! | [`pairs`] | what evaluators do with ciphertexts, whatever their plaintexts mean |
 //! | [`parallel`] | when work is worth another thread |

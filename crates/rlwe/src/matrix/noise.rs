@@ -1,0 +1,77 @@
+//! Bounds on the errors of phases, for each coefficient of every ciphertext.
+//!
+//! Random sources of error are independent, centred and sub-Gaussian with a variance proxy V, as in the parameter table of
+//! the security page: centred binomial errors (at most 21 in absolute value), and the roundings of changes of modulus, taken
+//! as uniform on [-1/2, 1/2] (V = 1/12), as the halves of a ciphertext are. A sum with coefficients c is then below
+//! [`TAIL`]` |c| sqrt(V)` but for a probability of 2^-88: with up to 2^24 coefficients in a block and 2^24 sources, all bounds
+//! hold but for 2^-40. What errors are multiplied with (values, weights) is taken at its worst.
+//!
+//! The secret's weight, the number of its coefficients that are not zero, is at most [`secret_weight`], but for 2^-88.
+//!
+//! With a plaintext modulus t all errors are t times as large: bounds here include that factor. All are absolute, in units
+//! of the phase modulo the level's `G` (or of `Q`, where said).
+
+use super::ring::MatrixRing;
+use cipherblas_math::sample::{ERROR_BOUND, ERROR_VARIANCE};
+
+/// `sqrt(2 ln(2 * 2^88))`, rounded up.
+pub const TAIL: f64 = 11.11;
+
+/// What rounding in doubles adds to the 1/2 of a change of modulus.
+const ROUNDING_SLACK: f64 = 1.001;
+
+/// Bound on the secret's weight: 2N/3 and a Hoeffding tail of 2^-88.
+pub fn secret_weight(degree: usize) -> f64 {
+    let n = degree as f64;
+    (2.0 * n / 3.0 + (n * 88.0 * std::f64::consts::LN_2 / 2.0).sqrt()).min(n)
+}
+
+fn errors_are_multiples_of(ring: &MatrixRing) -> f64 {
+    ring.plaintext().map_or(1.0, |t| t as f64)
+}
+
+/// A sum of `weight` roundings, or of uniform variables on [-1/2, 1/2]; never above the sum of all worst cases.
+fn roundings(weight: f64) -> f64 {
+    ROUNDING_SLACK * (TAIL * (weight / 12.0).sqrt()).min(weight / 2.0)
+}
+
+/// A fresh secret-key encryption of integers: `t e`.
+pub fn fresh_secret(ring: &MatrixRing) -> f64 {
+    errors_are_multiples_of(ring) * ERROR_BOUND as f64
+}
+
+/// A fresh public-key encryption of integers at `level`: `t ((v e + e0 + e1 s) G / (Q p) + r0 + r1 s)`.
+///
+/// # Panics
+/// If there is no such level.
+pub fn fresh_public(ring: &MatrixRing, level: usize) -> f64 {
+    let n = ring.degree() as f64;
+    let weight = secret_weight(ring.degree());
+    // v is uniform ternary (proxy 2/3), and |e|^2 <= 21^2 N.
+    let bound = ERROR_BOUND as f64;
+    let first = TAIL * (n * 2.0 / 3.0).sqrt() * bound;
+    let rest = bound + (TAIL * (weight * ERROR_VARIANCE).sqrt()).min(weight * bound);
+    let wide = ring.ring();
+    let p = wide.moduli()[wide.q_len()].value() as f64;
+    let log_qp = ring.log2_q(ring.max_level() - 1) + p.log2();
+    let scaled = (first.min(n * bound) + rest) * (ring.log2_g(level) - log_qp).exp2();
+    errors_are_multiples_of(ring) * (scaled + roundings(1.0 + weight))
+}
+
+/// The rounding of a ciphertext to another modulus, in units of the new one: `t (r0 + r1 s)`. What [`lower`] adds, and the last
+/// step of a product, after the error before was multiplied by the ratio of the moduli.
+pub fn switch_rounding(ring: &MatrixRing) -> f64 {
+    errors_are_multiples_of(ring) * roundings(1.0 + secret_weight(ring.degree()))
+}
+
+/// What dropping a level, or a product with a plain matrix, adds at the level below, in units of `G_{level-1}`.
+pub fn lower(ring: &MatrixRing, _level: usize) -> f64 {
+    switch_rounding(ring)
+}
+
+/// What the change of modulus of a product adds before its change of format, in units of `Q_{l-1}` (not multiplied by t: phases
+/// are divided by it there): the roundings of `b b'`, of the mixed products times s on either side, of `a a'` times s on both.
+pub fn product_rounding(ring: &MatrixRing) -> f64 {
+    let weight = secret_weight(ring.degree());
+    roundings(1.0) + roundings(2.0 * weight) + roundings(weight * weight)
+}
