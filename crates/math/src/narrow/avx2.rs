@@ -28,14 +28,12 @@ impl Kernel for Avx2 {
         self,
         constants: &Constants,
         pairs: usize,
-        a: *const i32,
-        b: *const i32,
-        c: *mut i16,
-        stride: usize,
+        panels: (*const i32, *const i32),
+        result: (*mut i16, usize),
         add: bool,
     ) {
         // SAFETY: `self` is proof of AVX2; the rest is the caller's condition.
-        unsafe { tile(constants, pairs, a, b, c, stride, add) }
+        unsafe { tile(constants, pairs, panels, result, add) }
     }
 }
 
@@ -45,10 +43,8 @@ impl Kernel for Avx2 {
 unsafe fn tile(
     constants: &Constants,
     pairs: usize,
-    mut a: *const i32,
-    mut b: *const i32,
-    c: *mut i16,
-    stride: usize,
+    (mut a, mut b): (*const i32, *const i32),
+    (c, stride): (*mut i16, usize),
     add: bool,
 ) {
     let fold_pair = _mm256_set1_epi32(constants.fold);

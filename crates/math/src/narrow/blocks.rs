@@ -249,7 +249,7 @@ unsafe fn tile<K: Kernel>(
     kernel: K,
     constants: &Constants,
     pairs: usize,
-    (x, y): (*const i32, *const i32),
+    panels: (*const i32, *const i32),
     out: &StridedMut<'_, i16>,
     (s, t): (usize, usize),
     add: bool,
@@ -262,10 +262,8 @@ unsafe fn tile<K: Kernel>(
             kernel.tile(
                 constants,
                 pairs,
-                x,
-                y,
-                out.place(s, t),
-                out.row_stride(),
+                panels,
+                (out.place(s, t), out.row_stride()),
                 add,
             )
         };
@@ -282,7 +280,13 @@ unsafe fn tile<K: Kernel>(
                 }
             }
         }
-        kernel.tile(constants, pairs, x, y, scratch.as_mut_ptr(), K::COLS, add);
+        kernel.tile(
+            constants,
+            pairs,
+            panels,
+            (scratch.as_mut_ptr(), K::COLS),
+            add,
+        );
         for i in 0..rows {
             for j in 0..cols {
                 *at(i, j) = scratch[i * K::COLS + j];

@@ -39,8 +39,8 @@ pub(super) trait Kernel: Copy + Send + Sync {
     /// Largest depth of a panel, in pairs; that of columns has to stay in the first-level cache.
     const PAIRS: usize;
 
-    /// The tile `sum_k a[k][row] b[k][col]`, centred, to the entries `c[row * stride + col]`, added to them if `add`.
-    /// Panels hold pairs of residues, pair after pair: `ROWS` or `COLS` of them each.
+    /// The tile `sum_k a[k][row] b[k][col]`, centred, of the panels `(a, b)`, to the entries `c[row * stride + col]` of the
+    /// result `(c, stride)`, added to them if `add`. Panels hold pairs of residues, pair after pair: `ROWS` or `COLS` of them each.
     ///
     /// # Safety
     /// The instructions of the kernel. `a` has `pairs * ROWS` and `b` `pairs * COLS` pairs, `b` is aligned to 64 bytes;
@@ -49,10 +49,8 @@ pub(super) trait Kernel: Copy + Send + Sync {
         self,
         constants: &Constants,
         pairs: usize,
-        a: *const i32,
-        b: *const i32,
-        c: *mut i16,
-        stride: usize,
+        panels: (*const i32, *const i32),
+        result: (*mut i16, usize),
         add: bool,
     );
 }
