@@ -1,6 +1,6 @@
 //! `vpmaddwd` on 256 bits: six rows, two vectors of eight columns.
 
-use super::kernel::{Constants, FOLD, Kernel};
+use super::kernel::{Constants, FOLD, Kernel, for_rows};
 use std::arch::x86_64::*;
 
 /// Proof of AVX2.
@@ -83,8 +83,8 @@ unsafe fn tile(
         _mm256_set1_epi16(-constants.half),
     );
     let inverse = _mm256_set1_ps(constants.inverse_p);
-    for (row, sums) in sums.iter().enumerate() {
-        let r = sums.map(|x| {
+    for_rows!(ROW in [0 1 2 3 4 5] {
+        let r = sums[ROW].map(|x| {
             // Folded, `x` is at most 2^15 (1 + p / 2) and the quotient has 16 bits; the remainder is at most p / 2 + 35.
             let quotient = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(x), inverse));
             _mm256_sub_epi32(x, _mm256_madd_epi16(quotient, p_low))
@@ -93,7 +93,7 @@ unsafe fn tile(
         let mut x = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
         // SAFETY: `c` is valid for the tile.
         unsafe {
-            let c = c.add(row * stride).cast();
+            let c = c.add(ROW * stride).cast();
             if add {
                 x = _mm256_add_epi16(x, _mm256_loadu_si256(c));
             }
@@ -101,7 +101,7 @@ unsafe fn tile(
             x = _mm256_add_epi16(x, _mm256_and_si256(_mm256_cmpgt_epi16(low, x), p));
             _mm256_storeu_si256(c.cast(), x);
         }
-    }
+    });
 }
 
 /// A number congruent to `x < 2^31 - 2^15`, at most `2^15 (1 + p / 2)`: `x = l + 2^16 h` with both halves signed.

@@ -1,6 +1,6 @@
 //! `vpdpwssd` on 512 bits: twelve rows, two vectors of sixteen columns.
 
-use super::kernel::{Constants, FOLD, Kernel};
+use super::kernel::{Constants, FOLD, Kernel, for_rows};
 use std::arch::x86_64::*;
 
 /// Proof of AVX-512 with VNNI.
@@ -83,8 +83,8 @@ unsafe fn tile(
         _mm512_set1_epi16(-constants.half),
     );
     let inverse = _mm512_set1_ps(constants.inverse_p);
-    for (row, sums) in sums.iter().enumerate() {
-        let r = sums.map(|x| {
+    for_rows!(ROW in [0 1 2 3 4 5 6 7 8 9 10 11] {
+        let r = sums[ROW].map(|x| {
             // As with AVX2.
             let quotient = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(x), inverse));
             let r = _mm512_sub_epi32(x, _mm512_madd_epi16(quotient, p_low));
@@ -93,7 +93,7 @@ unsafe fn tile(
         let mut x = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(r[0]), r[1]);
         // SAFETY: `c` is valid for the tile.
         unsafe {
-            let c: *mut __m512i = c.add(row * stride).cast();
+            let c: *mut __m512i = c.add(ROW * stride).cast();
             if add {
                 x = _mm512_add_epi16(x, _mm512_loadu_si512(c));
             }
@@ -101,7 +101,7 @@ unsafe fn tile(
             x = _mm512_mask_add_epi16(x, _mm512_cmplt_epi16_mask(x, low), x, p);
             _mm512_storeu_si512(c, x);
         }
-    }
+    });
 }
 
 /// As with AVX2.

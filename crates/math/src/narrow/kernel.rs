@@ -54,3 +54,11 @@ pub(super) trait Kernel: Copy + Send + Sync {
         add: bool,
     );
 }
+
+/// The body for every row, with the row a constant: sums stay in registers.
+macro_rules! for_rows {
+    ($row:ident in [$($r:literal)*] $body:block) => {
+        $({ const $row: usize = $r; $body })*
+    };
+}
+pub(super) use for_rows;
