@@ -4,6 +4,13 @@
 //! whatever the number of rows. Solving them encrypted would take a division per feature; the owner, who learns the weights
 //! anyway, solves them in clear, for any number of penalties, at the price of also learning `X' X` (which is `d^2` sums over
 //! all rows: no secret to an owner of the data, but more than the weights to one who holds only the key).
+//!
+//! Two ways: from rows in slots ([`EncryptedNormalEquations`]), which training takes too, and from a design in blocks of
+//! lines ([`BlockNormalEquations`]), one level and much faster where rows are many.
+
+pub mod blocks;
+
+pub use blocks::BlockNormalEquations;
 
 use crate::clear::exact::{Normal, split, unknowns};
 use crate::encrypted::Trains;

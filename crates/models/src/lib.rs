@@ -61,7 +61,7 @@ pub mod sigmoid;
 pub mod statistics;
 mod table;
 
-pub use closed_form::{EncryptedNormalEquations, NormalEquations};
+pub use closed_form::{BlockNormalEquations, EncryptedNormalEquations, NormalEquations};
 pub use encrypted::{EncryptedModel, Progress, Trains, row_packing};
 pub use fixed_point::FixedPoint;
 pub use linear::{LinearRegression, Ridge};

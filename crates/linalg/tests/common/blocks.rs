@@ -176,7 +176,7 @@ where
         let z = x.matmul_plain(&plain(k, n, &b)).unwrap();
         assert_eq!((z.format(), z.layout()), (Format::Columns, Lines::Single));
         self.expect(&what, &z, (m, n), &expected);
-        let y = self.matrix(k, n, &b, &options).unwrap();
+        let y = self.matrix(k, n, &b, options).unwrap();
         let z = BlockMatrix::plain_matmul(&plain(m, k, &a), &y).unwrap();
         assert_eq!((z.format(), z.depth()), (Format::Rows, y.depth() - 1));
         self.expect(&what, &z, (m, n), &expected);
