@@ -98,15 +98,14 @@ impl Geometry {
         let (layer, i) = (row / self.height() % self.layers, row % self.height());
         (layer, i, slot % self.cols)
     }
-    /// The step that brings in round `t` of a left factor where it does not leave the row, and where it does.
-    pub(crate) fn left_steps(&self, t: usize) -> (i64, i64) {
-        let t = t as i64;
-        let wrapped = if self.cols >= self.inner {
-            t - self.inner as i64
+    /// How far back the slot lies that holds what a step within the rows of a left factor misses at their end: moving on by
+    /// `t` is a step of `t` in the first `cols - t` columns, of `t - wrap` in the others.
+    pub(crate) fn wrap(&self) -> i64 {
+        if self.cols >= self.inner {
+            self.inner as i64
         } else {
-            (self.rows * self.cols) as i64 + t - self.rows as i64
-        };
-        (t, wrapped)
+            self.rows as i64 - (self.rows * self.cols) as i64
+        }
     }
 }
 
