@@ -120,10 +120,10 @@ impl Product {
         depth: usize,
     ) -> Result<Blocks<S>> {
         if baby == 1 {
-            return lower(ev, &[ct.clone()], depth);
+            return lower(ev, std::slice::from_ref(ct), depth);
         }
         let (n, wrap) = (self.geometry.cols, self.geometry.wrap());
-        let ct = lower(ev, &[ct.clone()], depth + 1)?.swap_remove(0);
+        let ct = lower(ev, std::slice::from_ref(ct), depth + 1)?.swap_remove(0);
         let steps: Vec<i64> = (1..baby as i64)
             .flat_map(|b| [self.step(b), self.step(b - wrap)])
             .collect();
@@ -150,9 +150,9 @@ impl Product {
         depth: usize,
     ) -> Result<Blocks<S>> {
         if giants.len() == 1 {
-            return lower(ev, &[ct.clone()], depth);
+            return lower(ev, std::slice::from_ref(ct), depth);
         }
-        let ct = lower(ev, &[ct.clone()], depth + 1)?.swap_remove(0);
+        let ct = lower(ev, std::slice::from_ref(ct), depth + 1)?.swap_remove(0);
         let steps: Vec<i64> = giants.iter().map(|g| self.step(g.before)).collect();
         let rotated = rotations(ev, &ct, &steps)?;
         super::blocks::<S>(giants.len(), |i| match &giants[i].columns {
