@@ -7,7 +7,6 @@ mod matrix;
 mod ops;
 mod plain;
 mod products;
-mod skewed;
 mod vector;
 
 pub use matrix::EncryptedMatrix;
