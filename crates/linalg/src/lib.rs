@@ -44,6 +44,6 @@ pub use blocks::{BlockMatrix, BlockOptions, Format, Store};
 pub use encrypted::{
     EncryptOptions, EncryptedMatrix, EncryptedVector, PlainMatrix, PreparedMatrix,
 };
-pub use packing::{Diagonal, MatrixPacking, Order, Tile, VectorPacking};
+pub use packing::{Diagonal, Factor, MatrixPacking, Order, Skewed, Tile, VectorPacking};
 pub use plan::Plan;
 pub use shape::Axis;

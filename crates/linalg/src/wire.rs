@@ -1,10 +1,14 @@
 //! Encrypted arrays to bytes and back: shape and packing, then every ciphertext in its own envelope.
 
 use crate::encrypted::{EncryptedMatrix, EncryptedVector};
-use crate::packing::{Diagonal, MatrixPacking, Order, Tile, VectorPacking};
+use crate::packing::{Diagonal, Factor, MatrixPacking, Order, Skewed, Tile, VectorPacking};
 use crate::shape::check_dims;
 use cipherblas_scheme::wire::{Expected, Header, Kind, Reader, Writer};
 use cipherblas_scheme::{Error, Result, Wire};
+
+/// Code of the first skewed packing: factor, order and layers are in three bits.
+const SKEWED: u8 = 8;
+const SKEWED_END: u8 = 16;
 
 /// Seals a shape and serialized parts, at least one, in an envelope with their parameters and key.
 pub(crate) fn seal(
@@ -143,6 +147,13 @@ impl<S: Wire> EncryptedMatrix<S> {
                 [t.repeat(), t.inner(), t.outer()],
             ),
             MatrixPacking::Diagonal(d) => (2, [d.block_rows(), d.block_cols(), d.baby()]),
+            MatrixPacking::Skewed(k) => {
+                let (rows, inner, cols) = k.dimensions();
+                let bits = u8::from(k.factor() == Factor::Right)
+                    | u8::from(k.order() == Order::ColumnMajor) << 1
+                    | u8::from(k.layered()) << 2;
+                (SKEWED + bits, [rows, inner, cols])
+            }
         };
         shape.u8(code);
         parts.iter().for_each(|&n| shape.u64(n as u64));
@@ -166,7 +177,22 @@ impl<S: Wire> EncryptedMatrix<S> {
             0 => Tile::new(Order::RowMajor, a, b, c).map(MatrixPacking::from),
             1 => Tile::new(Order::ColumnMajor, a, b, c).map(MatrixPacking::from),
             2 => Diagonal::new(a, b, c).map(MatrixPacking::from),
-            _ => return Err(reader.error(format!("packing {code}"), "0, 1 or 2")),
+            SKEWED..SKEWED_END => {
+                let bit = |n: u8| (code - SKEWED) >> n & 1 == 1;
+                let factor = if bit(0) { Factor::Right } else { Factor::Left };
+                let order = if bit(1) {
+                    Order::ColumnMajor
+                } else {
+                    Order::RowMajor
+                };
+                Skewed::new(factor, order, (a, b, c), bit(2)).map(MatrixPacking::from)
+            }
+            _ => {
+                return Err(reader.error(
+                    format!("packing {code}"),
+                    format!("0 to 2, or {SKEWED} to {}", SKEWED_END - 1),
+                ));
+            }
         };
         let packing = exists(&reader, packing)?;
         exists(&reader, packing.check_slots(evaluator.slots()))?;

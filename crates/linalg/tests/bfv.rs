@@ -4,7 +4,7 @@
 use cipherblas_bfv::{Evaluator, KeySet, Params, SecretKey};
 use cipherblas_linalg::{
     Axis, Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order,
-    PlainMatrix, Tile, VectorPacking,
+    PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{Error, Result, Scheme};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -222,6 +222,11 @@ fn encrypted_products() {
                 s.matrix_is(a.matmul(&b), (m, n), &want);
             }
         }
+        let (left, right) = Skewed::pair(m, k, n, s.server.slots()).unwrap();
+        let (a, b) = (s.matrix(m, k, &x, left), s.matrix(k, n, &y, right));
+        s.matrix_is(a.matmul(&b), (m, n), &want);
+        let (a, b) = (a.transpose().unwrap(), b.transpose().unwrap());
+        s.matrix_is(b.matmul(&a), (n, m), &transpose(&want, m, n));
         let diagonal = Diagonal::fit(m, k, s.server.slots()).unwrap();
         let v = values(3, k);
         let out = s.matrix(m, k, &x, diagonal).matvec(&s.vector(&v));

@@ -3,7 +3,7 @@
 use cipherblas_linalg::plan::{Costs, Plan, Preference, Tracer, choose};
 use cipherblas_linalg::{
     Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order, PlainMatrix,
-    Tile, VectorPacking,
+    Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{
     Add, AddPlain, ClearScheme, Combine, Error, Mul, MulPlain, Result, Rotate, Scheme,
@@ -28,6 +28,16 @@ where
             .matvec(v)
             .map(drop),
         "matmul" => x.matmul(&x.transpose()?).map(drop),
+        "skewed" => {
+            let MatrixPacking::Skewed(left) = x.packing() else {
+                panic!("{:?}", x.packing())
+            };
+            // The blocks are square, so that those of X will do for a right factor of the transposed shape.
+            let blocks = x.ciphertexts().cloned().collect();
+            let (ev, right) = (x.evaluator().clone(), left.partner());
+            let y = EncryptedMatrix::from_ciphertexts(ev, x.cols(), x.rows(), right, blocks)?;
+            x.matmul(&y).map(drop)
+        }
         "gram" => x.gram().map(drop),
         "plain right" => x.matmul_plain(&w.transpose()).map(drop),
         "dot" => v.dot(v).map(drop),
@@ -110,6 +120,11 @@ fn plans_are_exact() {
     check("plain matvec", tile, 1);
     check("prepared", tile, 4);
     check("matmul", tile, 3);
+    let (layered, _) = Skewed::pair(4, 4, 4, SLOTS).unwrap();
+    let (small, _) = Skewed::pair(8, 8, 8, SLOTS).unwrap();
+    assert!(layered.layered() && !small.layered());
+    check("skewed", layered, 1);
+    check("skewed", small, 2);
     check("gram", tile, 2);
     check("gram", Tile::rows(19, 7, SLOTS).unwrap(), 1);
     check("plain right", tile, 1);

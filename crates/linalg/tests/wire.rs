@@ -1,7 +1,7 @@
 //! Arrays survive the wire; altered, truncated and foreign bytes do not.
 
 use cipherblas_linalg::{
-    Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order, Tile,
+    Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order, Skewed, Tile,
     VectorPacking,
 };
 use cipherblas_scheme::{ClearScheme, Error};
@@ -26,10 +26,14 @@ fn roundtrip() {
         assert_eq!(back.packing(), packing);
         assert_eq!(back.decrypt(&key).unwrap(), values);
     }
-    let packings: [MatrixPacking; 3] = [
+    let (left, right) = Skewed::pair(5, 4, 3, 8).unwrap();
+    let packings: [MatrixPacking; 6] = [
         Tile::fit(Order::RowMajor, 5, 4, 8).unwrap().into(),
         Tile::fit(Order::ColumnMajor, 5, 4, 8).unwrap().into(),
         Diagonal::fit(5, 4, 8).unwrap().into(),
+        left.into(),
+        right.transposed().into(),
+        Skewed::pair(5, 4, 1, 8).unwrap().0.into(),
     ];
     for packing in packings {
         let options = EncryptOptions::new().packing(packing);

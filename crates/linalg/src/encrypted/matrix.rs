@@ -208,6 +208,12 @@ impl<S: Scheme> EncryptedMatrix<S> {
                 "tile, row or column packing",
                 "diagonal packing is for matrix x vector only; encrypt as a tile",
             )),
+            MatrixPacking::Skewed(_) => Err(mismatch(
+                operation,
+                "a matrix in skewed packing",
+                "tile, row or column packing",
+                "skewed packing is for matrix x matrix only; encrypt as a tile, or `repack`",
+            )),
         }
     }
 
@@ -226,6 +232,9 @@ impl<S: Scheme> EncryptedMatrix<S> {
     /// # Errors
     /// `Shape` for a diagonal packing.
     pub fn transpose(&self) -> Result<Self> {
+        if let MatrixPacking::Skewed(skewed) = self.packing {
+            return self.transpose_skewed(&skewed);
+        }
         let tile = self.tile("transpose")?.transposed();
         Ok(self.reshaped(self.cols, self.rows, tile, self.blocks.clone()))
     }

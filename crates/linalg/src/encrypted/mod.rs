@@ -7,6 +7,7 @@ mod matrix;
 mod ops;
 mod plain;
 mod products;
+mod skewed;
 mod vector;
 
 pub use matrix::EncryptedMatrix;

@@ -46,6 +46,9 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
                     matvec::diagonal(&self.evaluator, &diagonal, &self.blocks, &vector.blocks)?;
                 Ok(self.vector(self.rows, diagonal.row_packing(), blocks))
             }
+            MatrixPacking::Skewed(_) => {
+                self.matvec_tile(&self.tile("matrix x vector")?, vector, None)
+            }
         }
     }
 
@@ -61,7 +64,7 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
     ) -> Result<EncryptedVector<S>> {
         match self.packing {
             MatrixPacking::Tile(tile) => self.matvec_tile(&tile, vector, Some(factor)),
-            MatrixPacking::Diagonal(_) => self.matvec(vector)?.scale(factor),
+            _ => self.matvec(vector)?.scale(factor),
         }
     }
 
@@ -107,6 +110,9 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
                 format!("{} rows on the right", self.cols),
                 "the inner dimensions have to agree; transpose one?",
             ));
+        }
+        if let Some(left) = self.skewed() {
+            return self.matmul_skewed(&left, other);
         }
         let (a, b) = (self.tile(operation)?, other.tile(operation)?);
         let slots = self.evaluator.slots();

@@ -9,6 +9,7 @@
 //! | [`matvec`] | encrypted matrix x encrypted vector |
 //! | [`matmul_plain`] | products with a plain matrix on either side |
 //! | [`matmul_cipher`] | encrypted matrix x encrypted matrix, Gram matrix |
+//! | [`matmul_small`] | the same, for factors in skewed packing |
 //! | [`transpose`] | transposition, slicing, stacking |
 
 pub(crate) mod combine;
@@ -16,6 +17,7 @@ pub(crate) mod dot;
 pub(crate) mod elementwise;
 pub(crate) mod matmul_cipher;
 pub(crate) mod matmul_plain;
+pub(crate) mod matmul_small;
 pub(crate) mod matvec;
 pub(crate) mod reduce;
 pub(crate) mod slots;

@@ -8,6 +8,7 @@
 //! | [`Tile::rows`] ([`row`]) | one row | `Combine` over the rows |
 //! | [`Tile::columns`] ([`mod@column`]) | one column | `Combine` over the columns: inference on batches |
 //! | [`Diagonal`] | one generalized diagonal | encrypted matrix x encrypted vector at depth 1 |
+//! | [`Skewed`] | a block of a factor, its rows or columns shifted | encrypted matrix x encrypted matrix |
 //!
 //! # Two rules
 //! **Padding is zero**: a slot that holds no value holds zero, before and after every operation.
@@ -17,10 +18,12 @@
 pub mod column;
 pub mod diagonal;
 pub mod row;
+pub mod skewed;
 pub mod tile;
 mod vector;
 
 pub use diagonal::Diagonal;
+pub use skewed::{Factor, Skewed};
 pub use tile::{Order, Tile};
 pub use vector::VectorPacking;
 
@@ -33,6 +36,8 @@ pub enum MatrixPacking {
     Tile(Tile),
     /// Generalized diagonals.
     Diagonal(Diagonal),
+    /// A factor of a product of small matrices.
+    Skewed(Skewed),
 }
 
 impl From<Tile> for MatrixPacking {
@@ -44,6 +49,12 @@ impl From<Tile> for MatrixPacking {
 impl From<Diagonal> for MatrixPacking {
     fn from(diagonal: Diagonal) -> Self {
         Self::Diagonal(diagonal)
+    }
+}
+
+impl From<Skewed> for MatrixPacking {
+    fn from(skewed: Skewed) -> Self {
+        Self::Skewed(skewed)
     }
 }
 
@@ -126,6 +137,7 @@ macro_rules! each {
         match $packing {
             MatrixPacking::Tile($p) => $body,
             MatrixPacking::Diagonal($p) => $body,
+            MatrixPacking::Skewed($p) => $body,
         }
     };
 }
@@ -196,6 +208,7 @@ impl MatrixPacking {
                 .at(block, slot)
                 .map(|(i, o)| t.flat(cols, i, o)),
             Self::Diagonal(d) => d.at(rows, cols, block, slot).map(|(r, c)| r * cols + c),
+            Self::Skewed(k) => k.at(rows, cols, block, slot).map(|(r, c)| r * cols + c),
         }
     }
     /// A plain operand that is `value` where `block` holds values and zero in its padding.
@@ -210,6 +223,9 @@ impl MatrixPacking {
             Self::Tile(t) => t.grid(rows, cols).constant(block, V::ZERO, value),
             Self::Diagonal(d) => (0..d.width())
                 .map(|s| d.at(rows, cols, block, s).map_or(V::ZERO, |_| value))
+                .collect(),
+            Self::Skewed(k) => (0..k.width())
+                .map(|s| k.at(rows, cols, block, s).map_or(V::ZERO, |_| value))
                 .collect(),
         }
     }

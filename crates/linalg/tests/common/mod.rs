@@ -6,7 +6,7 @@
 
 use cipherblas_linalg::{
     Axis, Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order,
-    PlainMatrix, Tile, VectorPacking,
+    PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{
     Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Result, Rotate, Scheme,
@@ -402,6 +402,23 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
         }
     }
 
+    /// `A B`, and `B' A'` with the transposed factors, in the packing made for them.
+    pub fn skewed_products(&self, m: usize, k: usize, n: usize) {
+        let (x, y) = (values(1, m * k), values(2, k * n));
+        let want = naive_matmul(&x, &y, m, k, n);
+        let (left, right) = Skewed::pair(m, k, n, self.slots()).unwrap();
+        let (a, b) = (self.matrix(m, k, &x, left), self.matrix(k, n, &y, right));
+        let out = a.matmul(&b);
+        let levels = if left.layered() { 1 } else { 2 };
+        assert_eq!(out.as_ref().unwrap().depth(), a.depth() - levels);
+        let what = format!("{m} x {k} in {left:?} times {k} x {n}");
+        self.check_matrix(&what, out, (m, n), &want);
+        let (at, bt) = (a.transpose().unwrap(), b.transpose().unwrap());
+        let out = bt.matmul(&at);
+        let want = naive_transpose(&want, m, n);
+        self.check_matrix(&format!("transposed {what}"), out, (n, m), &want);
+    }
+
     /// Encrypted `m` x `k` times encrypted `k` x `n`; diagonal matrix times vector; Gram matrix.
     pub fn cipher_products(&self, m: usize, k: usize, n: usize) {
         let slots = self.slots();
@@ -420,6 +437,7 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
                 self.check_matrix(&what, out, (m, n), &want);
             }
         }
+        self.skewed_products(m, k, n);
         let v = values(3, k);
         let diagonal = Diagonal::fit(m, k, slots).unwrap();
         let a = self.matrix(m, k, &x, diagonal);

@@ -23,6 +23,7 @@
 //! | [`plain`] | plain by encrypted, and dropping levels |
 //! | [`noise`] | bounds on the error that each step adds |
 //! | [`transpose`] | the change of format |
+//! | [`wire`] | bytes |
 //!
 //! The mathematics is in `docs/design/encrypted-matmul.md`. Nothing here knows a scale or what a value means, but for an
 //! optional *plaintext modulus* t: errors are then multiples of t, and phases keep their residue modulo t up to factors
@@ -35,6 +36,7 @@ pub mod plain;
 pub mod product;
 pub mod ring;
 pub mod transpose;
+pub mod wire;
 
 pub use block::{Block, Shape};
 pub use encrypt::Integer;

@@ -7,10 +7,14 @@ use crate::evaluation::EvaluationKeys;
 use crate::keys::SecretKey;
 use crate::ring::RingSpec;
 use cipherblas_math::Modulus;
+use cipherblas_math::narrow::Prime;
+use cipherblas_math::sample::Seed;
+use cipherblas_scheme::wire::{KeyId, Reader, Writer};
 use cipherblas_scheme::{Error, Lines, Side};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 pub(super) struct Setup {
     pub(super) ring: Arc<MatrixRing>,
@@ -507,4 +511,109 @@ fn products_are_exact_modulo_the_plaintext_modulus() {
             }
         }
     }
+}
+
+#[test]
+fn blocks_come_back_from_bytes() {
+    let Setup {
+        ring,
+        secret,
+        mut rng,
+    } = setup(32, None);
+    let bytes_of = |block: &Block| {
+        let mut writer = Writer::new();
+        wire::write_block(&mut writer, block);
+        writer.into_bytes()
+    };
+    let read = |bytes: &[u8]| {
+        let mut reader = Reader::new("block", bytes);
+        let block = wire::read_block(&mut reader, &ring, secret.id())?;
+        reader.expect_end()?;
+        Ok::<_, Error>(block)
+    };
+    for shape in shapes(32) {
+        for level in 0..=2 {
+            let x = values(&mut rng, shape.lines * shape.len, 1000);
+            let seeded = Block::encrypt(&ring, &secret, &x, shape, level, &mut rng).unwrap();
+            let computed = seeded.add(&seeded).unwrap();
+            for block in [seeded, computed] {
+                let bytes = bytes_of(&block);
+                let expected = wire::block_bytes(&ring, shape, level, block.is_seeded());
+                assert_eq!(Some(bytes.len()), expected);
+                let back = read(&bytes).unwrap();
+                assert_eq!(back.halves(), block.halves());
+                assert_eq!((back.shape(), back.level()), (shape, level));
+                assert_eq!(bytes_of(&back), bytes);
+                for cut in [0, 8, 18, 19, 30, bytes.len() - 1] {
+                    assert!(
+                        matches!(read(&bytes[..cut]), Err(Error::Wire { .. })),
+                        "{cut}"
+                    );
+                }
+                let mut longer = bytes.clone();
+                longer.push(0);
+                assert!(read(&longer).is_err());
+                // Lines, length, grid, layout, level, flag, a residue of 2^14 - 1.
+                for (at, value) in [
+                    (0, 0),
+                    (7, 1),
+                    (3, 255),
+                    (8, 0),
+                    (8, 99),
+                    (12, 17),
+                    (12, 0),
+                    (16, 2),
+                    (17, 3),
+                    (17, 255),
+                    (18, 2),
+                ] {
+                    let mut other = bytes.clone();
+                    other[at] = value;
+                    if other != bytes {
+                        assert!(
+                            matches!(read(&other), Err(Error::Wire { .. })),
+                            "{at} {value}"
+                        );
+                    }
+                }
+                let mut other = bytes.clone();
+                other[19] = 0xff;
+                other[20] |= 0x3f;
+                assert!(matches!(read(&other), Err(Error::Wire { .. })));
+            }
+        }
+    }
+}
+
+/// A seeded block of level 1 and what dropping its level gives, as version 1 wrote them.
+#[test]
+fn bytes_of_version_1_are_read() {
+    let ring = MatrixRing::new(insecure_spec(16, Some(1 << 16))).unwrap();
+    let id = KeyId([7; 16]);
+    let coefficients = (0..16).map(|i| (i * i % 3) as i8 - (i % 2) as i8).collect();
+    let secret = SecretKey::restore(ring.ring(), Zeroizing::new(coefficients), id).unwrap();
+    let bytes = include_bytes!("../../tests/golden/v1/matrix-blocks.bin");
+    let mut reader = Reader::new("block", bytes);
+    let block = wire::read_block(&mut reader, &ring, id).unwrap();
+    let lower = wire::read_block(&mut reader, &ring, id).unwrap();
+    reader.expect_end().unwrap();
+    let x: Vec<i64> = (0..33).map(|i| i * 1000 - 16_000).collect();
+    assert_eq!(&*block.phase_modulo(&secret, 1 << 16).unwrap(), &x);
+    assert_eq!(lower.halves(), block.lower().unwrap().halves());
+    let mut writer = Writer::new();
+    wire::write_block(&mut writer, &block);
+    wire::write_block(&mut writer, &lower);
+    assert_eq!(writer.into_bytes(), bytes);
+}
+
+/// Against an independent ChaCha20.
+#[test]
+fn the_uniform_half_is_what_its_definition_says() {
+    let mut out = [0; 12];
+    let seed = Seed::from_bytes(std::array::from_fn(|i| i as u8));
+    encrypt::uniform(&seed, 2 * 256 + 1, Prime::new(11_551).unwrap(), &mut out);
+    let expected = [
+        5732, -4895, 4478, 5741, 4328, 5624, -5758, 4310, -273, 998, 1541, 2582,
+    ];
+    assert_eq!(out, expected);
 }
