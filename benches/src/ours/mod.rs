@@ -2,7 +2,6 @@
 
 pub mod bfv;
 pub mod ckks;
-pub mod gemm;
 pub mod linalg;
 pub mod ntt;
 pub mod paillier;

@@ -72,7 +72,7 @@
 use cipherblas_math::sample::{ERROR_BOUND, ERROR_VARIANCE};
 use cipherblas_rlwe::Ring;
 use cipherblas_rlwe::keys::SUP_FACTOR;
-pub(crate) use cipherblas_scheme::bounds::{add_up, mul_up};
+pub(crate) use cipherblas_scheme::bounds::{add_up, coarse, mul_up};
 
 /// Bits of the probability that one polynomial of a switching key exceeds its bound.
 pub const KEY_BITS: f64 = 160.0;
@@ -93,13 +93,6 @@ const LARGEST_MODULUS: f64 = 1e300;
 pub fn tail(n: usize) -> f64 {
     let ln = (8.0 * n as f64).ln() + KEY_BITS * std::f64::consts::LN_2;
     ln.sqrt() / (std::f64::consts::PI / 16.0).cos()
-}
-
-/// A bound rounded up to two bits after the leading one, by less than a quarter. All that is seen of a computation's bounds from
-/// outside: exact ones would tell the sum of the absolute weights, and confirm guesses of them.
-pub(crate) fn coarse(bound: f64) -> f64 {
-    const STEP: u64 = 1 << 50;
-    f64::from_bits((bound.to_bits() + (STEP - 1)) & !(STEP - 1))
 }
 
 /// The product of primes, at most a relative 2^-44 below it, and never above; capped at 10^300.

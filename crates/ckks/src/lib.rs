@@ -12,6 +12,7 @@
 //! | [`encoder`] | reals to polynomials and back |
 //! | [`keys`] | the secret and the public key, encryption, decryption |
 //! | [`evaluator`] | everything that a server does |
+//! | [`matrix`] | encrypted matrices whose products are plain matrix products |
 //! | [`share`] | decryption for others: noise flooding against IND-CPA-D attacks |
 //!
 //! It is not for exact integers (BFV), nor for comparisons (TFHE).
@@ -21,6 +22,7 @@ mod ciphertext;
 pub mod encoder;
 pub mod evaluator;
 pub mod keys;
+pub mod matrix;
 pub mod noise;
 pub mod params;
 pub mod share;

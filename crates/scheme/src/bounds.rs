@@ -27,6 +27,13 @@ pub fn mul_up(a: f64, b: f64) -> f64 {
     }
 }
 
+/// A bound rounded up to two bits after the leading one, by less than a quarter. All that is seen from outside of bounds that
+/// follow from a server's own numbers: exact ones would tell the sum of the absolute weights, and confirm guesses of them.
+pub fn coarse(bound: f64) -> f64 {
+    const STEP: u64 = 1 << 50;
+    f64::from_bits((bound.to_bits() + (STEP - 1)) & !(STEP - 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

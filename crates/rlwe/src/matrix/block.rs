@@ -249,13 +249,13 @@ impl Block {
     /// `factor * self`, without a change of level: the error is multiplied too.
     ///
     /// # Errors
-    /// `Parameter` for a factor of 2^31 or more.
+    /// `Parameter` for a factor of 2^62 or more.
     pub fn scale(&self, factor: i64) -> Result<Self> {
-        if factor.unsigned_abs() >= 1 << 31 {
+        if factor.unsigned_abs() >= 1 << 62 {
             return Err(parameter_error(
                 "integer factor",
                 factor,
-                "less than 2^31 in absolute value",
+                "less than 2^62 in absolute value",
                 "scale the values before encryption",
             ));
         }

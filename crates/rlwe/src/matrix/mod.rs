@@ -24,12 +24,14 @@
 //! | [`noise`] | bounds on the error that each step adds |
 //! | [`transpose`] | the change of format |
 //! | [`wire`] | bytes |
+//! | [`coded`] | blocks of values: what the schemes have in common |
 //!
 //! The mathematics is in `docs/design/encrypted-matmul.md`. Nothing here knows a scale or what a value means, but for an
 //! optional *plaintext modulus* t: errors are then multiples of t, and phases keep their residue modulo t up to factors
 //! that [`MatrixRing::unit`] gives.
 
 pub mod block;
+pub mod coded;
 pub mod encrypt;
 pub mod noise;
 pub mod plain;

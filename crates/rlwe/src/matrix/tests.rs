@@ -200,7 +200,7 @@ fn sums_and_multiples() {
                 |x, _| x * 0x7fff_ffff,
                 error * 2f64.powi(31),
             );
-            assert!(a.scale(1 << 31).is_err());
+            assert!(a.scale(1 << 62).is_err());
             assert!(a.add(&encrypt(&x, 2)).is_err());
             let other = Shape {
                 layout: match shape.layout {
