@@ -33,6 +33,21 @@ pub struct Comparison {
     pub ours: Entry,
     /// The others.
     pub peers: Vec<Entry>,
+    /// What it is about.
+    pub work: Work,
+}
+
+/// How much an operation does.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Work {
+    /// Multiply-adds of the same operation in clear.
+    pub macs: Option<u64>,
+    /// Bytes of our ciphertexts: operands and result.
+    pub bytes: Option<usize>,
+    /// What encryption of the operands took, once.
+    pub encrypt_ms: Option<f64>,
+    /// What decryption of the result took, once.
+    pub decrypt_ms: Option<f64>,
 }
 
 /// Ours beside one peer. Times are medians, in milliseconds.
@@ -54,9 +69,17 @@ pub struct Row {
     pub goal_ratio: Option<f64>,
     /// What a reader must know; why a time is missing.
     pub note: String,
+    /// What it is about.
+    pub work: Work,
 }
 
 impl Row {
+    /// Multiply-adds a second, of the operation in clear.
+    #[must_use]
+    pub fn macs_per_second(&self) -> Option<f64> {
+        Some(self.work.macs? as f64 / (self.ours_ms? * 1e-3))
+    }
+
     /// Peer's time over ours.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
@@ -67,10 +90,17 @@ impl Row {
     #[must_use]
     pub fn verdict(&self) -> String {
         if let (Some(ratio), Some(goal)) = (self.ratio(), self.goal_ratio) {
-            return if ratio >= goal {
-                format!("{goal} times {}", Self::MET)
+            // Below 1 the peer is the faster one: "at most 8 times its time".
+            let (ratio_said, goal_said) = if goal < 1.0 {
+                let least = significant(1.0 / goal, 2);
+                (1.0 / ratio, format!("at most {least} times"))
             } else {
-                format!("{goal} times missed: {} times", significant(ratio, 2))
+                (ratio, format!("{goal} times"))
+            };
+            return if ratio >= goal {
+                format!("{goal_said} {}", Self::MET)
+            } else {
+                format!("{goal_said} missed: {} times", significant(ratio_said, 2))
             };
         }
         match (self.ours_ms, self.goal_ms) {
@@ -99,6 +129,8 @@ impl Row {
             "name": self.name, "threads": self.threads, "ours_ms": self.ours_ms, "peer": self.peer,
             "peer_ms": self.peer_ms, "ratio": self.ratio(), "goal_ms": self.goal_ms,
             "goal_ratio": self.goal_ratio, "note": self.full_note(),
+            "macs_per_s": self.macs_per_second(), "bytes": self.work.bytes,
+            "encrypt_ms": self.work.encrypt_ms, "decrypt_ms": self.work.decrypt_ms,
         })
     }
 
@@ -141,6 +173,7 @@ impl std::fmt::Display for Row {
             ratio,
             match (self.goal_ms, self.goal_ratio) {
                 (Some(goal), _) => goal.to_string(),
+                (None, Some(goal)) if goal < 1.0 => format!("1/{}", significant(1.0 / goal, 2)),
                 (None, Some(goal)) => format!("{goal} times"),
                 (None, None) => "-".into(),
             },
@@ -221,6 +254,7 @@ impl Comparison {
             peer_ms,
             goal_ms: goals::goal_ms(&self.name, self.threads),
             note,
+            work: self.work,
         };
         let mut rows = Vec::new();
         for (peer, times) in self.peers.iter().zip(results) {
@@ -290,6 +324,11 @@ mod tests {
             threads: 1,
             ours: fixed("ours", &[2.0, 1.0, 90.0]),
             peers: vec![fixed("near", &[8.0]), fixed("sick", &[]), Err(absent)],
+            work: Work {
+                macs: Some(6000),
+                bytes: Some(77),
+                ..Work::default()
+            },
         };
         let rows = comparison.run(1e-3, Clock::Wall);
         assert_eq!(
@@ -302,6 +341,10 @@ mod tests {
         assert_eq!(
             (&json["ours_ms"], &json["peer_ms"], &json["ratio"]),
             (&json!(2.0), &json!(8.0), &json!(4.0))
+        );
+        assert_eq!(
+            (&json["macs_per_s"], &json["bytes"]),
+            (&json!(3e6), &json!(77))
         );
         assert_eq!(json["note"], "goal met; ours: as told; peer: as told");
         assert_eq!(rows[1].to_json()["peer_ms"], Value::Null);
@@ -319,6 +362,7 @@ mod tests {
             threads: 2,
             ours: Err(absent),
             peers: vec![],
+            work: Work::default(),
         }
         .run(1e-3, Clock::Wall);
         assert_eq!((rows.len(), rows[0].ours_ms), (1, None));
@@ -336,6 +380,7 @@ mod tests {
             goal_ms,
             goal_ratio: None,
             note: String::new(),
+            work: Work::default(),
         };
         assert_eq!(row(Some(1.5), Some(1.0)).verdict(), "missed by 50 %");
         assert_eq!(row(Some(1.0), Some(1.0)).verdict(), "met");
@@ -352,6 +397,17 @@ mod tests {
             [Some(9.0), Some(6.5), None].map(|peer_ms| ratio(peer_ms).met()),
             [Some(true), Some(false), None]
         );
+        let beside_plain = |peer_ms| Row {
+            peer_ms,
+            goal_ratio: Some(1.0 / 8.0),
+            ..row(Some(1.0), None)
+        };
+        assert_eq!(beside_plain(Some(0.2)).verdict(), "at most 8.0 times met");
+        assert_eq!(
+            beside_plain(Some(0.1)).verdict(),
+            "at most 8.0 times missed: 10 times"
+        );
+        assert_eq!(beside_plain(Some(0.1)).met(), Some(false));
     }
 
     #[test]

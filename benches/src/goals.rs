@@ -21,10 +21,25 @@ const GOALS: &[(&str, f64)] = &[
     ("paillier/dot32/2048", 1.5),
     ("linalg/vec64_plain_64x64", 8.0),
     ("linalg/vec256_plain_256x128", 15.0),
+    ("linalg/vec2048_plain_2048x2048", 100.0),
+    ("linalg/enc16_enc16", 30.0),
+    ("linalg/enc64_enc64", 150.0),
 ];
 
 /// Where the goal is to be this many times as fast as every peer whose name begins so, in the same run.
 const RATIO_GOALS: &[(&str, &str, f64)] = &[("paillier/matvec256/2048", "phe ", 8.0)];
+
+/// Where the goal is to take at most so many times the time of a plain product, in the same run on as many threads: encrypted
+/// products, beside NumPy's.
+const PLAIN_GOALS: &[(&str, &str, f64)] = &[
+    ("linalg/plain_enc/2048", PLAIN, 8.0),
+    ("linalg/plain_enc/4096", PLAIN, 8.0),
+    ("linalg/enc_enc/2048", PLAIN, 20.0),
+    ("linalg/enc_enc/4096", PLAIN, 16.0),
+];
+
+/// How the name of the plain product begins that encrypted ones are measured by.
+pub const PLAIN: &str = "NumPy ";
 
 /// The goal of an operation. Goals are for one thread; with more there is none.
 #[must_use]
@@ -35,13 +50,18 @@ pub fn goal_ms(name: &str, threads: usize) -> Option<f64> {
         .map(|&(_, ms)| ms)
 }
 
-/// How many times faster than `peer` an operation is to be, on one thread.
+/// How many times faster than `peer` an operation is to be; below 1, how much slower it may be.
 #[must_use]
 pub fn goal_ratio(name: &str, threads: usize, peer: &str) -> Option<f64> {
-    RATIO_GOALS
-        .iter()
-        .find(|(goal, whom, _)| threads == 1 && *goal == name && peer.starts_with(whom))
-        .map(|&(_, _, ratio)| ratio)
+    let find = |goals: &[(&str, &str, f64)]| {
+        goals
+            .iter()
+            .find(|(goal, whom, _)| *goal == name && peer.starts_with(whom))
+            .map(|&(_, _, times)| times)
+    };
+    find(PLAIN_GOALS)
+        .map(|times| 1.0 / times)
+        .or_else(|| find(RATIO_GOALS).filter(|_| threads == 1))
 }
 
 #[cfg(test)]
@@ -58,5 +78,20 @@ mod tests {
             (ratio(2, "phe 1.5.0"), ratio(1, "pypaillier")),
             (None, None)
         );
+    }
+
+    #[test]
+    fn encrypted_products_have_a_goal_beside_the_plain_one_on_any_number_of_threads() {
+        let ratio = |name, threads, peer| goal_ratio(name, threads, peer);
+        assert_eq!(
+            ratio("linalg/plain_enc/4096", 2, "NumPy 2.4.6"),
+            Some(1.0 / 8.0)
+        );
+        assert_eq!(
+            ratio("linalg/enc_enc/2048", 1, "NumPy 2.4.6"),
+            Some(1.0 / 20.0)
+        );
+        assert_eq!(ratio("linalg/enc_enc/2048", 1, "gemm 0.19"), None);
+        assert_eq!(ratio("linalg/enc_enc/1024", 1, "NumPy 2.4.6"), None);
     }
 }

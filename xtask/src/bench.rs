@@ -12,7 +12,7 @@ struct Peer {
 }
 
 /// Each can be missing: its rows then say why.
-const PEERS: [Peer; 4] = [
+const PEERS: [Peer; 8] = [
     Peer {
         name: "tenseal",
         module: "tenseal.sealapi",
@@ -35,6 +35,28 @@ const PEERS: [Peer; 4] = [
         module: "paillier",
         requirements: &["pypaillier==0.8.0"],
     },
+    // Plain products, by which encrypted ones are measured.
+    Peer {
+        name: "numpy",
+        module: "numpy",
+        requirements: &["numpy==2.4.6"],
+    },
+    Peer {
+        name: "desilofhe",
+        module: "desilofhe",
+        requirements: &["desilofhe==2.0.0"],
+    },
+    Peer {
+        name: "concrete-ml-extensions",
+        module: "concrete_ml_extensions",
+        requirements: &["concrete-ml-extensions==0.2.0"],
+    },
+    // Wheels for Python 3.10 and 3.12; their versions name the system.
+    Peer {
+        name: "openfhe-numpy",
+        module: "openfhe_numpy",
+        requirements: &["openfhe-numpy"],
+    },
 ];
 
 /// What to run.
@@ -45,6 +67,7 @@ pub(crate) struct Options {
     threads: Option<usize>,
     processor_time: bool,
     seconds: f64,
+    deep: bool,
 }
 
 impl Options {
@@ -56,6 +79,7 @@ impl Options {
             threads: None,
             processor_time: false,
             seconds: 1.0,
+            deep: false,
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -65,6 +89,7 @@ impl Options {
             };
             match *argument {
                 "--summary" => options.criterion = false,
+                "--deep" => options.deep = true,
                 "--filter" => options.filter = Some((*value()?).to_owned()),
                 "--clock" => {
                     options.processor_time = match *value()? {
@@ -132,6 +157,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         .args(["--seconds", &options.seconds.to_string()]);
     if let Some(filter) = &options.filter {
         summary.args(["--filter", filter]);
+    }
+    if options.deep {
+        summary.arg("--deep");
     }
     if options.processor_time {
         summary.args(["--clock", "processor"]);
@@ -269,6 +297,7 @@ mod tests {
             threads: None,
             processor_time: false,
             seconds: 1.0,
+            deep: false,
         };
         assert_eq!(Options::parse(&[]), Ok(all));
         let some = Options {
@@ -277,8 +306,9 @@ mod tests {
             threads: Some(2),
             processor_time: true,
             seconds: 0.5,
+            deep: true,
         };
-        let text = "--summary --filter ntt --seconds 0.5 --threads 2 --clock processor";
+        let text = "--summary --deep --filter ntt --seconds 0.5 --threads 2 --clock processor";
         assert_eq!(
             Options::parse(&text.split(' ').collect::<Vec<_>>()),
             Ok(some)

@@ -1,8 +1,9 @@
 //! Ours and the peers in one run: a table with ratios, and `summary.json`. `cargo xtask bench` calls it.
 
-use cipherblas_bench::compare::{Comparison, Row, heading};
+use cipherblas_bench::compare::{Comparison, Row, Work, heading};
 use cipherblas_bench::contender::{Clock, pool};
 use cipherblas_bench::peers::bfv::{self, Bfv};
+use cipherblas_bench::peers::blas::{self, Shape};
 use cipherblas_bench::peers::ntt::{self, Direction, Job};
 use cipherblas_bench::peers::python::{Link, Server};
 use cipherblas_bench::peers::seal;
@@ -19,6 +20,7 @@ struct Options {
     filter: String,
     threads: Option<usize>,
     clock: Clock,
+    deep: bool,
     python: Result<PathBuf, String>,
     absent: BTreeMap<String, String>,
 }
@@ -31,10 +33,15 @@ impl Options {
             filter: String::new(),
             threads: None,
             clock: Clock::Wall,
+            deep: false,
             python: Err("no interpreter given (--python)".into()),
             absent: BTreeMap::new(),
         };
         while let Some(argument) = arguments.next() {
+            if argument == "--deep" {
+                options.deep = true;
+                continue;
+            }
             let value = arguments
                 .next()
                 .ok_or_else(|| format!("{argument} needs a value"))?;
@@ -131,6 +138,7 @@ impl Summary {
                     threads,
                     ours: ours::ntt::contender(&job),
                     peers,
+                    work: Work::default(),
                 });
             }
         }
@@ -191,6 +199,7 @@ impl Summary {
                     threads,
                     ours,
                     peers,
+                    work: Work::default(),
                 });
             }
         }
@@ -243,6 +252,7 @@ impl Summary {
                     threads,
                     ours,
                     peers,
+                    work: Work::default(),
                 });
             }
         }
@@ -274,6 +284,7 @@ impl Summary {
                     threads,
                     ours,
                     peers,
+                    work: Work::default(),
                 });
             }
         }
@@ -304,8 +315,38 @@ impl Summary {
                     threads,
                     ours,
                     peers,
+                    work: Work::default(),
                 });
             }
+        }
+    }
+
+    /// Sizes of square matrices that are timed.
+    fn sizes(&self) -> impl Iterator<Item = usize> + use<> {
+        let largest = if self.options.deep { 12 } else { 11 };
+        (6..=largest).map(|log| 1 << log)
+    }
+
+    fn matrices(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
+        let mut link = None;
+        for size in self.sizes() {
+            let name = format!("math/gemm/{size}");
+            if !self.wanted(&name) {
+                continue;
+            }
+            let link = link.get_or_insert_with(|| self.options.server("linalg.py", threads));
+            let shape = Shape::square(size);
+            let comparison = Comparison {
+                name,
+                threads,
+                ours: ours::gemm::contender(size, pool),
+                peers: vec![blas::numpy(link, shape), blas::faer(shape, pool)],
+                work: Work {
+                    macs: Some(shape.macs()),
+                    ..Work::default()
+                },
+            };
+            self.run(comparison);
         }
     }
 
@@ -378,6 +419,7 @@ fn run() -> Result<bool, String> {
         summary.exact(threads, &pool);
         summary.paillier(threads, &pool);
         summary.linear_algebra(threads, &pool);
+        summary.matrices(threads, &pool);
     }
     summary.write()?;
     let (met, missed, lost) = summary.verdict();

@@ -2,6 +2,7 @@
 
 pub mod bfv;
 pub mod ckks;
+pub mod gemm;
 pub mod linalg;
 pub mod ntt;
 pub mod paillier;

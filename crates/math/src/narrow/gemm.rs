@@ -225,17 +225,29 @@ fn scalar(
     });
 }
 
-/// Copies the upper triangle to the lower one.
+/// Copies the upper triangle to the lower one, in blocks: distances between rows are often powers of two, at which a column
+/// has few places in a cache.
 fn mirror(out: &StridedMut<'_, i16>) {
     const BLOCK: usize = 64;
     let n = out.rows();
     (0..n.div_ceil(BLOCK)).into_par_iter().for_each(|block| {
         let rows = block * BLOCK..n.min((block + 1) * BLOCK);
+        let mut copy = [[0i16; BLOCK]; BLOCK];
         for start in (0..rows.end).step_by(BLOCK) {
-            for s in rows.clone() {
-                for t in start..s.min(start + BLOCK) {
-                    // SAFETY: this closure alone writes the row `s` below the diagonal; nobody writes above it.
-                    unsafe { *out.place(s, t) = *out.place(t, s) };
+            let cols = start..n.min(start + BLOCK);
+            for t in cols.clone() {
+                let source = out.place(t, rows.start);
+                for (i, copy) in copy.iter_mut().enumerate().take(rows.len()) {
+                    // SAFETY: an entry of the row `t`. It is on or above the diagonal, where nobody writes, or in this
+                    // closure's own block on the diagonal, and then unused.
+                    copy[t - start] = unsafe { *source.add(i * out.col_stride()) };
+                }
+            }
+            for (s, copy) in rows.clone().zip(&copy) {
+                let target = out.place(s, start);
+                for (j, &value) in copy.iter().enumerate().take(cols.end.min(s) - start) {
+                    // SAFETY: an entry of the row `s` below the diagonal; this closure alone writes there.
+                    unsafe { *target.add(j * out.col_stride()) = value };
                 }
             }
         }

@@ -30,7 +30,7 @@ impl Constants {
     }
 }
 
-/// Products of packed panels.
+/// Products of packed panels. A value is proof that the processor has the kernel's instructions, AVX2 among them.
 pub(super) trait Kernel: Copy + Send + Sync {
     /// Rows of a tile, which are broadcast.
     const ROWS: usize;

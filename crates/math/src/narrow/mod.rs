@@ -22,6 +22,8 @@ mod convert;
 mod gemm;
 #[cfg(target_arch = "x86_64")]
 mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod pack;
 mod prime;
 mod switch;
 #[cfg(test)]
