@@ -5,7 +5,9 @@
 
 use cipherblas_ckks::{Evaluator, Params, SecretKey};
 use cipherblas_linalg::plan::{Plan, Preference};
-use cipherblas_linalg::{EncryptOptions, EncryptedMatrix, MatrixPacking, Order, Skewed, Tile};
+use cipherblas_linalg::{
+    EncryptOptions, EncryptedMatrix, MatmulMethod, MatrixPacking, Order, Skewed, Tile,
+};
 use cipherblas_scheme::{Add, Mul, MulPlain, Result, Rotate};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -16,18 +18,30 @@ fn values(seed: usize, n: usize) -> Vec<f64> {
         .collect()
 }
 
+/// By the method given, or by the one that the plan chooses.
 fn product<S: Add + Mul + MulPlain + Rotate>(
     a: &EncryptedMatrix<S>,
     b: &EncryptedMatrix<S>,
+    method: Option<MatmulMethod>,
 ) -> Result<EncryptedMatrix<S>> {
-    a.matmul(b)
+    match method {
+        Some(method) => a.matmul_by(b, method),
+        None => a.matmul(b),
+    }
 }
 
 /// One product of two `d` x `d` matrices, in these packings, with as many slots as given.
-fn bench(c: &mut Criterion, name: &str, d: usize, slots: usize, packings: [MatrixPacking; 2]) {
+fn bench(
+    c: &mut Criterion,
+    name: &str,
+    (d, slots): (usize, usize),
+    packings: [MatrixPacking; 2],
+    method: Option<MatmulMethod>,
+) {
     let options = packings.map(|p| EncryptOptions::new().packing(p).bound(1.0));
     let plan = Plan::trace_for(Preference::Speed, slots, 4, |t| {
-        product(&t.matrix(d, d, &options[0])?, &t.matrix(d, d, &options[1])?).map(drop)
+        let (a, b) = (t.matrix(d, d, &options[0])?, t.matrix(d, d, &options[1])?);
+        product(&a, &b, method).map(drop)
     })
     .unwrap();
     let params = Params::builder()
@@ -49,7 +63,7 @@ fn bench(c: &mut Criterion, name: &str, d: usize, slots: usize, packings: [Matri
             .bind(&server)
             .unwrap()
     });
-    let out = product(&a, &b).unwrap();
+    let out = product(&a, &b, method).unwrap();
     let got = out.decrypt(&key).unwrap();
     let worst = (0..d * d)
         .map(|at| {
@@ -65,8 +79,10 @@ fn bench(c: &mut Criterion, name: &str, d: usize, slots: usize, packings: [Matri
         server.keys().unwrap().len(),
         server.keys().unwrap().memory_bytes() as f64 / 1e6,
     );
-    println!("{params}\n{plan}");
-    c.bench_function(name, |bench| bench.iter(|| product(&a, &b).unwrap()));
+    println!("{plan}");
+    c.bench_function(name, |bench| {
+        bench.iter(|| product(&a, &b, method).unwrap())
+    });
 }
 
 fn small(c: &mut Criterion) {
@@ -76,21 +92,13 @@ fn small(c: &mut Criterion) {
         .unwrap();
     for (d, slots) in [(16, 4096), (32, 4096), (64, 4096)] {
         let (left, right) = Skewed::pair(d, d, d, slots).unwrap();
-        bench(
-            c,
-            &format!("skewed/{d}"),
-            d,
-            slots,
-            [left.into(), right.into()],
-        );
+        let ready = [left.into(), right.into()];
+        bench(c, &format!("ready/{d}"), (d, slots), ready, None);
         let tile = Tile::fit(Order::RowMajor, d, d, slots).unwrap();
-        bench(
-            c,
-            &format!("tile/{d}"),
-            d,
-            slots,
-            [tile.into(), tile.into()],
-        );
+        let tiles = [tile.into(), tile.into()];
+        bench(c, &format!("tiles/{d}"), (d, slots), tiles, None);
+        let skewed = Some(MatmulMethod::Skewed);
+        bench(c, &format!("tiles_repacked/{d}"), (d, slots), tiles, skewed);
     }
 }
 

@@ -42,7 +42,7 @@ mod wire;
 
 pub use blocks::{BlockMatrix, BlockOptions, Format, Store};
 pub use encrypted::{
-    EncryptOptions, EncryptedMatrix, EncryptedVector, PlainMatrix, PreparedMatrix,
+    EncryptOptions, EncryptedMatrix, EncryptedVector, MatmulMethod, PlainMatrix, PreparedMatrix,
 };
 pub use packing::{Diagonal, Factor, MatrixPacking, Order, Skewed, Tile, VectorPacking};
 pub use plan::Plan;

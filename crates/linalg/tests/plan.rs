@@ -2,8 +2,8 @@
 
 use cipherblas_linalg::plan::{Costs, Plan, Preference, Tracer, choose};
 use cipherblas_linalg::{
-    Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order, PlainMatrix,
-    Skewed, Tile, VectorPacking,
+    Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatmulMethod, MatrixPacking, Order,
+    PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{
     Add, AddPlain, ClearScheme, Combine, Error, Mul, MulPlain, Result, Rotate, Scheme,
@@ -28,6 +28,7 @@ where
             .matvec(v)
             .map(drop),
         "matmul" => x.matmul(&x.transpose()?).map(drop),
+        "matmul, skewed" => x.matmul_by(&x.transpose()?, MatmulMethod::Skewed).map(drop),
         "skewed" => {
             let MatrixPacking::Skewed(left) = x.packing() else {
                 panic!("{:?}", x.packing())
@@ -123,6 +124,7 @@ fn plans_are_exact() {
     let (layered, _) = Skewed::pair(4, 4, 4, SLOTS).unwrap();
     let (small, _) = Skewed::pair(8, 8, 8, SLOTS).unwrap();
     assert!(layered.layered() && !small.layered());
+    check("matmul, skewed", tile, 3);
     check("skewed", layered, 1);
     check("skewed", small, 2);
     check("gram", tile, 2);
@@ -292,4 +294,24 @@ fn bounds_on_values_follow_the_computation() {
         (&x - i64::MIN).map(drop)
     });
     assert!(matches!(refused, Err(Error::Value { .. })), "{refused:?}");
+}
+
+/// The choice is made from estimates, never at the price of a level.
+#[test]
+fn the_method_of_a_product_is_chosen_by_the_plan() {
+    let method = |d: usize, slots: usize| {
+        let mut chosen = None;
+        let plan = Plan::trace(slots, 3, |t| {
+            let [a, b] = [(); 2].map(|()| t.matrix(d, d, &EncryptOptions::new()));
+            let (a, b) = (a?, b?);
+            chosen = Some(a.matmul_method(&b)?);
+            a.matmul(&b).map(drop)
+        })
+        .unwrap();
+        (chosen.unwrap(), plan.depth())
+    };
+    // All terms fit in the slots: re-packed, one product.
+    assert_eq!(method(16, 4096), (MatmulMethod::Skewed, 2));
+    // Re-packing, masks and product would take three levels.
+    assert_eq!(method(64, 4096), (MatmulMethod::OuterProducts, 2));
 }

@@ -423,16 +423,29 @@ impl<S: Add + AddPlain + MulPlain + Mul> EncryptedMatrix<S> {
 }
 
 impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
-    /// The same values as another tile. One level, unless whole ciphertexts only move.
+    /// The same values of a tile in another packing: another tile, or a [factor](crate::Skewed) of a product. One level, unless
+    /// whole ciphertexts only move.
     ///
     /// # Errors
-    /// `Shape` for diagonal packing, or a tile wider than the slots; `Depth`, `MissingKey`.
-    pub fn repack(&self, tile: Tile) -> Result<Self> {
-        tile.check_slots(self.evaluator.slots())?;
-        if self.packing == tile.into() {
+    /// `Shape` from anything but a tile, to diagonal packing, or to a packing wider than the slots; `Depth`, `MissingKey`.
+    pub fn repack(&self, packing: impl Into<MatrixPacking>) -> Result<Self> {
+        let packing = packing.into();
+        packing.check_slots(self.evaluator.slots())?;
+        if self.packing == packing {
             return Ok(self.clone());
         }
-        self.moved(&[self], tile, self.rows, self.cols, &|r, c| (0, r, c))
+        match packing {
+            MatrixPacking::Tile(tile) => {
+                self.moved(&[self], tile, self.rows, self.cols, &|r, c| (0, r, c))
+            }
+            MatrixPacking::Skewed(skewed) => self.skew(skewed),
+            MatrixPacking::Diagonal(_) => Err(mismatch(
+                "repack",
+                "diagonal packing",
+                "a tile, or skewed packing",
+                "encrypt in diagonal packing",
+            )),
+        }
     }
 
     /// The rows in `range`, packed alike. Free if the range begins and ends with a ciphertext, otherwise one level.

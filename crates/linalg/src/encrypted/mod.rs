@@ -12,6 +12,7 @@ mod vector;
 
 pub use matrix::EncryptedMatrix;
 pub use plain::{PlainMatrix, PreparedMatrix};
+pub use skewed::MatmulMethod;
 pub use vector::EncryptedVector;
 
 use crate::kernel::Blocks;

@@ -1,6 +1,6 @@
 //! Products and reductions of encrypted matrices.
 
-use super::{EncryptedMatrix, EncryptedVector, PlainMatrix};
+use super::{EncryptedMatrix, EncryptedVector, MatmulMethod, PlainMatrix};
 use crate::kernel::{elementwise, matmul_cipher, matmul_plain, matvec, reduce};
 use crate::packing::{Diagonal, MatrixPacking, Order, Tile, VectorPacking};
 use crate::shape::{Axis, mismatch, padded};
@@ -89,20 +89,35 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
         }
     }
 
-    /// Encrypted matrix x encrypted matrix.
+    /// Encrypted matrix x encrypted matrix, by [the method](MatmulMethod) with the lowest estimate.
     ///
-    /// Depth 1 and no rotations for a left factor in [stretched column packing](Tile::columns_stretched) and a right one in
-    /// [row packing](Tile::rows); depth 2 for row-major tiles with rows of equal padded length (square matrices); 3
-    /// otherwise, as one of them is re-packed first. `O(n log n)` rotations for an inner dimension of `n`. The result is a
-    /// row-major tile.
+    /// Depth 1 or 2 for factors encrypted in the packings of a [`Skewed::pair`](crate::Skewed::pair), the fastest way; 2 for
+    /// row-major tiles with rows of equal padded length (square matrices); at most 3 otherwise. The result is a tile,
+    /// row-major but for a pair of the other order.
     ///
     /// # Errors
     /// `Shape`, `Depth`, `MissingKey`.
     pub fn matmul(&self, other: &Self) -> Result<Self> {
-        let operation = "matrix x matrix";
+        self.check_matmul(other)?;
+        self.matmul_by(other, self.matmul_method(other)?)
+    }
+
+    /// As [`matmul`](Self::matmul), by the method given.
+    ///
+    /// # Errors
+    /// As [`matmul`](Self::matmul); `Shape` for factors in skewed packing and another method.
+    pub fn matmul_by(&self, other: &Self, method: MatmulMethod) -> Result<Self> {
+        self.check_matmul(other)?;
+        match method {
+            MatmulMethod::OuterProducts => self.matmul_by_outer_products(other),
+            MatmulMethod::Skewed => self.matmul_by_skewing(other),
+        }
+    }
+
+    fn check_matmul(&self, other: &Self) -> Result<()> {
         if self.cols != other.rows {
             return Err(mismatch(
-                operation,
+                "matrix x matrix",
                 format!(
                     "{} x {} times {} x {}",
                     self.rows, self.cols, other.rows, other.cols
@@ -111,9 +126,11 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
                 "the inner dimensions have to agree; transpose one?",
             ));
         }
-        if let Some(left) = self.skewed() {
-            return self.matmul_skewed(&left, other);
-        }
+        Ok(())
+    }
+
+    fn matmul_by_outer_products(&self, other: &Self) -> Result<Self> {
+        let operation = "matrix x matrix";
         let (a, b) = (self.tile(operation)?, other.tile(operation)?);
         let slots = self.evaluator.slots();
         let right_ready = b.column_packing().repeat() == 1;

@@ -1,10 +1,31 @@
 //! Products of matrices in skewed packing.
 
-use super::EncryptedMatrix;
+use super::{EncryptOptions, EncryptedMatrix};
+
 use crate::kernel::matmul_small::{Product, transposed};
+use crate::kernel::slots::{Source, gather_into};
 use crate::packing::{Factor, MatrixPacking, Order, Skewed};
+use crate::plan::{Costs, Plan};
 use crate::shape::mismatch;
-use cipherblas_scheme::{Add, Mul, MulPlain, Result, Rotate, Scheme};
+use cipherblas_scheme::{Add, Error, Mul, MulPlain, Result, Rotate, Scheme};
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// How a product of two encrypted matrices is computed; see [`EncryptedMatrix::matmul_by`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MatmulMethod {
+    /// The sum of the products of each column of the left factor, every value stretched over a row of the result, and each row
+    /// of the right one. Depth 1 for a left factor in [stretched column packing](crate::Tile::columns_stretched) and
+    /// a right one in [row packing](crate::Tile::rows); 2 for row-major tiles with rows of equal padded length (square
+    /// matrices); 3 otherwise, as one of them is re-packed first. `O(n log n)` rotations for an inner dimension of `n`, few keys.
+    OuterProducts,
+    /// Both factors in [skewed packing](Skewed), re-packed to it where they are not (one level). On top of that, depth 1 if
+    /// the packing is layered, 2 otherwise. `O(n)` rotations, most of them hoisted.
+    Skewed,
+}
+
+/// What the choice of a method depends on, public all of it: both packings, rows, inner dimension, columns, slots.
+type Job = ([MatrixPacking; 2], (usize, usize, usize), usize);
 
 impl<S: Scheme> EncryptedMatrix<S> {
     /// Rows and columns of blocks.
@@ -20,7 +41,93 @@ impl<S: Scheme> EncryptedMatrix<S> {
     }
 }
 
+impl<S: Add + MulPlain + Rotate> EncryptedMatrix<S> {
+    /// A tile as a factor.
+    pub(super) fn skew(&self, packing: Skewed) -> Result<Self> {
+        let tile = self.tile("repack")?;
+        let source = Source {
+            grid: tile.grid(self.rows, self.cols),
+            blocks: &self.blocks,
+        };
+        let size = (packing.blocks(self.rows, self.cols), packing.width());
+        let blocks = gather_into(&self.evaluator, &[source], size, &|block, slot| {
+            let (r, c) = packing.at(self.rows, self.cols, block, slot)?;
+            let (inner, outer) = tile.inner_outer(r, c);
+            Some((0, inner, outer))
+        })?;
+        Ok(self.reshaped(self.rows, self.cols, packing, blocks))
+    }
+}
+
 impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
+    /// The method of [`matmul`](Self::matmul) for these two: of those that take no more depth than
+    /// [`OuterProducts`](MatmulMethod::OuterProducts), the one with the lowest [estimate](Plan::estimate). It depends on
+    /// shapes, packings and slots only, so that a plan and the computation itself agree.
+    ///
+    /// # Errors
+    /// `Shape` for factors that have no product.
+    pub fn matmul_method(&self, other: &Self) -> Result<MatmulMethod> {
+        if self.skewed().is_some() || other.skewed().is_some() {
+            return Ok(MatmulMethod::Skewed);
+        }
+        static CHOSEN: OnceLock<Mutex<HashMap<Job, MatmulMethod>>> = OnceLock::new();
+        let chosen = CHOSEN.get_or_init(Mutex::default);
+        let slots = self.evaluator.slots();
+        let job: Job = (
+            [self.packing, other.packing],
+            (self.rows, self.cols, other.cols),
+            slots,
+        );
+        let known = |jobs: &Mutex<HashMap<Job, MatmulMethod>>| {
+            let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            jobs.get(&job).copied()
+        };
+        if let Some(method) = known(chosen) {
+            return Ok(method);
+        }
+        let plan = |method: MatmulMethod, depth: usize| {
+            Plan::trace(slots, depth, |t| {
+                let [a, b] = [self, other]
+                    .map(|m| t.matrix(m.rows, m.cols, &EncryptOptions::new().packing(m.packing)));
+                a?.matmul_by(&b?, method).map(drop)
+            })
+        };
+        // The deepest way to a product: re-packing, masks, the product itself.
+        let outer = plan(MatmulMethod::OuterProducts, 3)?;
+        let method = match plan(MatmulMethod::Skewed, outer.depth()) {
+            Ok(skewed) if skewed.estimate(&Costs::RELATIVE) < outer.estimate(&Costs::RELATIVE) => {
+                MatmulMethod::Skewed
+            }
+            Ok(_) | Err(Error::Depth { .. }) => MatmulMethod::OuterProducts,
+            Err(e) => return Err(e),
+        };
+        let mut jobs = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.len() >= 1024 {
+            jobs.clear();
+        }
+        jobs.insert(job, method);
+        Ok(method)
+    }
+
+    /// Both in the packings of one pair: as they are, or as the partner of the one that already is, or of the pair with the lowest
+    /// estimate.
+    pub(super) fn matmul_by_skewing(&self, other: &Self) -> Result<Self> {
+        match (self.skewed(), other.skewed()) {
+            (Some(left), Some(_)) => self.matmul_skewed(&left, other),
+            (Some(left), None) => self.matmul_skewed(&left, &other.repack(left.partner())?),
+            (None, Some(right)) => {
+                let left = right.partner();
+                self.repack(left)?.matmul_skewed(&left, other)
+            }
+            (None, None) => {
+                let slots = self.evaluator.slots();
+                let (left, right) = Skewed::pair(self.rows, self.cols, other.cols, slots)?;
+                self.repack(left)?
+                    .matmul_skewed(&left, &other.repack(right)?)
+            }
+        }
+    }
+
     /// The product of two factors that lie alike, as a tile.
     pub(super) fn matmul_skewed(&self, left: &Skewed, other: &Self) -> Result<Self> {
         let fits = left.factor() == Factor::Left && other.packing == left.partner().into();

@@ -245,6 +245,9 @@ pub(crate) struct Source<'a, S: cipherblas_scheme::Scheme> {
     pub(crate) blocks: &'a [Arc<S::Ciphertext>],
 }
 
+/// A layout to [`gather_into`]: array and place there of the element that a slot of a block is to hold.
+type Wanted<'a> = &'a (dyn Fn(usize, usize) -> Option<(usize, usize, usize)> + Sync);
+
 /// Moves elements from some layouts to another: the element at `(inner, outer)` of the result is the one at
 /// `source(inner, outer) = (array, inner, outer)`.
 ///
@@ -254,6 +257,18 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
     from: &[Source<'_, S>],
     to: &Grid,
     source: Origin<'_>,
+) -> Result<Blocks<S>> {
+    gather_into(ev, from, (to.blocks(), to.width()), &|block, slot| {
+        to.at(block, slot).map(|(i, o)| source(i, o))
+    })
+}
+
+/// As [`gather`], into `blocks` blocks of any layout that repeats after `to_width` slots.
+pub(crate) fn gather_into<S: Add + MulPlain + Rotate>(
+    ev: &S,
+    from: &[Source<'_, S>],
+    (to_blocks, to_width): (usize, usize),
+    want: Wanted<'_>,
 ) -> Result<Blocks<S>> {
     // Input number of an array's first block, and the array and block of an input.
     let mut first = Vec::new();
@@ -267,15 +282,14 @@ pub(crate) fn gather<S: Add + MulPlain + Rotate>(
     let width = from
         .iter()
         .map(|src| src.grid.width())
-        .fold(to.width(), usize::max);
-    let want = |block: usize, slot: usize| to.at(block, slot).map(|(i, o)| source(i, o));
+        .fold(to_width, usize::max);
     let held = |input: usize, slot: i64| {
         let (array, block) = inputs[input];
         let grid = &from[array].grid;
         let slot = slot.rem_euclid(grid.width() as i64) as usize;
         grid.at(block, slot).map(|(i, o)| (array, i, o))
     };
-    let routes: Vec<Route> = each(to.blocks(), |block| {
+    let routes: Vec<Route> = each(to_blocks, |block| {
         let mut slots = BTreeMap::<(usize, i64), Vec<usize>>::new();
         for slot in 0..width {
             let Some((array, i, o)) = want(block, slot) else {

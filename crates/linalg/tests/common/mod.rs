@@ -5,8 +5,8 @@
 #![allow(dead_code, unreachable_pub)]
 
 use cipherblas_linalg::{
-    Axis, Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order,
-    PlainMatrix, Skewed, Tile, VectorPacking,
+    Axis, Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatmulMethod, MatrixPacking,
+    Order, PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{
     Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Result, Rotate, Scheme,
@@ -435,6 +435,10 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
                 let used = a.depth() - out.as_ref().map_or(0, EncryptedMatrix::depth);
                 assert!(used <= 3, "{what}: depth {used}");
                 self.check_matrix(&what, out, (m, n), &want);
+                for method in [MatmulMethod::OuterProducts, MatmulMethod::Skewed] {
+                    let out = a.matmul_by(&b, method);
+                    self.check_matrix(&format!("{what}, {method:?}"), out, (m, n), &want);
+                }
             }
         }
         self.skewed_products(m, k, n);
