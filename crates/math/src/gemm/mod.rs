@@ -14,17 +14,25 @@
 //! # Blocking
 //! Weights are packed once, in tiles of a few rows; inputs per block of coefficients and columns, into panels of four or
 //! eight coefficients that stay in the first-level cache while every tile of rows passes over them. Inputs and outputs of
-//! power-of-two length at power-of-two distances miss caches: both are prefetched.
+//! power-of-two length at power-of-two distances miss caches: both are prefetched. Long slices are cut for the threads of
+//! `rayon` where there is work for them.
+//!
+//! # Two matrices
+//! [`residues()`] and [`weighted`] multiply matrices modulo one prime through [narrow primes](crate::narrow).
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod residues;
 #[cfg(test)]
 mod tests;
+
+pub use residues::{residues, residues_with, weighted, weighted_with};
 
 use crate::backend::Kind;
 use crate::error::{MathError, Result};
 use crate::pointwise::Kernels;
 use crate::rns::Wide;
+use rayon::prelude::*;
 
 /// Largest number of bits of a weight.
 pub const MAX_WEIGHT_BITS: u32 = 50;
@@ -32,11 +40,15 @@ pub const MAX_WEIGHT_BITS: u32 = 50;
 /// Largest number of columns: sums of so many products of the largest factors are exact in every backend.
 pub const MAX_COLUMNS: usize = 4096;
 
+/// Multiply-adds that are worth a thread: about a tenth of a millisecond.
+const LEAST_WORK: usize = 1 << 20;
+/// Coefficients to a thread, so that packing the weights for each costs little.
+const LEAST_LENGTH: usize = 512;
+
 /// `outputs[k] = sum_j weights[k * cols + j] * inputs[j]` modulo the prime of `kernels`.
 ///
 /// `weights` are integers of absolute value below `2^weight_bits`, row-major; inputs and outputs are lazy residues in any one
-/// domain. Fewer bits are faster at small primes (see the [module page](self)). One thread; callers run several primes, or
-/// blocks of outputs, at the same time.
+/// domain. Fewer bits are faster at small primes (see the [module page](self)). Large products use several threads of `rayon`.
 ///
 /// # Errors
 /// [`MathError::Parameter`] for numbers of slices, lengths or weights that do not fit; nothing is written then.
@@ -50,6 +62,45 @@ pub fn combine(
     outputs: &mut [&mut [f64]],
 ) -> Result<()> {
     check(weights, weight_bits, rows, cols, inputs, outputs)?;
+    let threads = rayon::current_num_threads();
+    let n = outputs[0].len();
+    let pieces = threads
+        .min(rows.saturating_mul(cols).saturating_mul(n) / LEAST_WORK)
+        .min(n / LEAST_LENGTH);
+    if pieces < 2 {
+        run(kernels, weights, weight_bits, rows, cols, inputs, outputs);
+        return Ok(());
+    }
+    // Twice as many, since other work may hold a thread.
+    let length = n.div_ceil(2 * pieces).next_multiple_of(LEAST_LENGTH);
+    let mut rest: Vec<&mut [f64]> = outputs.iter_mut().map(|x| &mut **x).collect();
+    let mut parts = Vec::new();
+    for start in (0..n).step_by(length) {
+        let end = n.min(start + length);
+        let (outs, after): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .map(|x| x.split_at_mut(end - start))
+            .unzip();
+        rest = after;
+        let ins: Vec<&[f64]> = inputs.iter().map(|x| &x[start..end]).collect();
+        parts.push((ins, outs));
+    }
+    parts.into_par_iter().for_each(|(ins, mut outs)| {
+        run(kernels, weights, weight_bits, rows, cols, &ins, &mut outs);
+    });
+    Ok(())
+}
+
+/// One thread.
+fn run(
+    kernels: &Kernels,
+    weights: &[f64],
+    weight_bits: u32,
+    rows: usize,
+    cols: usize,
+    inputs: &[&[f64]],
+    outputs: &mut [&mut [f64]],
+) {
     match kernels.backend().kind() {
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => {
@@ -59,7 +110,6 @@ pub fn combine(
         }
         Kind::Scalar => combine_integers(kernels, weights, cols, inputs, outputs),
     }
-    Ok(())
 }
 
 fn check(

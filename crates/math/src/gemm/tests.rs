@@ -1,6 +1,7 @@
 use super::*;
 use crate::backend::Backend;
 use crate::modulus::Modulus;
+use crate::narrow::{Strided, StridedMut};
 use crate::primes::primes_near;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -218,4 +219,95 @@ fn agrees_at_transform_primes() {
     for p in primes_near(1 << 49, 1 << 17, 2, &[]).unwrap() {
         check_product(Modulus::new(p).unwrap(), 30, (9, 40, 1000), Fill::Random, p);
     }
+}
+
+/// Both products of matrices against sums of 128 bits.
+fn check_matrices(m: Modulus, bits: u32, (rows, depth, cols): (usize, usize, usize), fill: Fill) {
+    let mut rng = ChaCha20Rng::seed_from_u64(u64::from(bits));
+    let p = m.value() as i64;
+    let limit = if matches!(fill, Fill::Random) {
+        p
+    } else {
+        p / 2
+    };
+    let a = values(&mut rng, fill, limit, rows * depth);
+    let w = values(&mut rng, fill, (1 << bits) - 1, rows * depth);
+    let b = values(&mut rng, fill, limit, depth * cols);
+    let reals = |x: &[i64]| -> Vec<f64> { x.iter().map(|&x| x as f64).collect() };
+    let (ra, rw, rb) = (reals(&a), reals(&w), reals(&b));
+    let right = Strided::row_major(&rb, depth, cols).unwrap();
+    for backend in Backend::with_narrow() {
+        for (plain, left, left_reals) in [(false, &a, &ra), (true, &w, &rw)] {
+            let mut out = vec![f64::NAN; rows * cols];
+            // The result's columns first.
+            let mut view = StridedMut::new(&mut out, rows, cols, 1, rows).unwrap();
+            let left_view = Strided::row_major(left_reals, rows, depth).unwrap();
+            if plain {
+                weighted_with(backend, m, left_view, bits, right, &mut view).unwrap();
+            } else {
+                residues_with(backend, m, left_view, right, &mut view).unwrap();
+            }
+            for s in 0..rows {
+                for t in 0..cols {
+                    let terms = (0..depth)
+                        .map(|i| i128::from(left[s * depth + i]) * i128::from(b[i * cols + t]));
+                    let sum: i128 = terms.sum();
+                    let y = out[s + t * rows];
+                    assert!(y.abs() <= p as f64 && y.fract() == 0.0);
+                    assert_eq!(
+                        m.canonical(y),
+                        m.from_i128(sum),
+                        "{} {p} {bits}",
+                        backend.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn matrices_of_every_size() {
+    for modulus_bits in [2, 5, 14, 20, 31, 40, 49, 50] {
+        for fill in [Fill::Random, Fill::Extreme, Fill::ExtremePositive] {
+            for bits in [1, 13, 30, 50] {
+                check_matrices(largest_prime(modulus_bits), bits, (3, 70, 5), fill);
+            }
+        }
+    }
+    for fill in [Fill::Random, Fill::ExtremePositive] {
+        check_matrices(largest_prime(50), 50, (2, 1 << 16, 3), fill);
+        check_matrices(largest_prime(50), 20, (70, 257, 2100), fill);
+    }
+    // A prime that is narrow itself.
+    check_matrices(Modulus::new(11_579).unwrap(), 10, (4, 9, 5), Fill::Random);
+}
+
+#[test]
+fn matrices_that_do_not_fit() {
+    let m = largest_prime(40);
+    let mut out = [f64::NAN; 4];
+    let p = m.value() as f64;
+    let ones = [1.0; 6];
+    let one = Strided::row_major(&ones, 2, 3).unwrap();
+    let mut view = StridedMut::row_major(&mut out, 2, 2).unwrap();
+    assert!(residues(m, one, one, &mut view).is_err());
+    for bad in [0.5, f64::NAN, f64::INFINITY, p + 1.0, -p - 1.0] {
+        let mut values = ones;
+        values[4] = bad;
+        let x = Strided::row_major(&values, 2, 3).unwrap();
+        assert!(residues(m, x, one.transposed(), &mut view).is_err());
+        assert!(residues(m, one, x.transposed(), &mut view).is_err());
+        assert!(weighted(m, x, 20, one.transposed(), &mut view).is_err());
+    }
+    for bits in [0, 51] {
+        assert!(weighted(m, one, bits, one.transposed(), &mut view).is_err());
+    }
+    assert!(out.iter().all(|x| x.is_nan()));
+}
+
+/// Long enough for several threads.
+#[test]
+fn cut_for_threads() {
+    check_product(largest_prime(45), 20, (40, 30, 5001), Fill::Random, 3);
 }

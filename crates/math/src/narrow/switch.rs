@@ -8,7 +8,7 @@
 //! - [`Rule::Exact`]: the centred representative of `x` is `sum y_i A / a_i - v A` with `v` the integer nearest to
 //!   `sum y_i / a_i`.
 //!
-//! Both are `sum_i y_i w_i + t w` modulo every target, with `t` a rounded sum of `y_i f_i`. Wide `y_i` are taken in two
+//! Primes may be both in the source and the target. Both are `sum_i y_i w_i + t w` modulo every target, with `t` a rounded sum of `y_i f_i`. Wide `y_i` are taken in two
 //! digits, `y = low + 2^25 high`, which count as two terms.
 //!
 //! # Exactness
@@ -462,7 +462,7 @@ impl ToWide {
     /// From the primes of `from` to the primes `to`.
     ///
     /// # Errors
-    /// [`MathError::Parameter`] for no target, or one that occurs twice or is also a source; [`MathError::Backend`].
+    /// [`MathError::Parameter`] for no target, or one that occurs twice; [`MathError::Backend`].
     pub fn new(rule: Rule, from: &Basis, to: &[Modulus]) -> Result<Self> {
         Self::with_factors(rule, from, to, |_| 1, |_| 1, Backend::try_detect()?)
     }
@@ -484,7 +484,6 @@ impl ToWide {
         backend: Backend,
     ) -> Result<Self> {
         check_wide("switch to wide residues", to, usize::MAX)?;
-        check_apart(from, to)?;
         let sources = narrow_sources(rule, from, to, &before);
         let target = |&m: &Modulus| {
             let after = canonical(m, &after);
@@ -522,7 +521,7 @@ impl ToNarrow {
     /// From the primes `from` to the primes of `to`.
     ///
     /// # Errors
-    /// [`MathError::Parameter`] for no source, more than [`MAX_WIDE`], or one that occurs twice or is also a target;
+    /// [`MathError::Parameter`] for no source, more than [`MAX_WIDE`], or one that occurs twice;
     /// [`MathError::Backend`].
     pub fn new(rule: Rule, from: &[Modulus], to: &Basis) -> Result<Self> {
         Self::with_factors(rule, from, to, |_| 1, |_| 1, Backend::try_detect()?)
@@ -544,7 +543,6 @@ impl ToNarrow {
         backend: Backend,
     ) -> Result<Self> {
         check_wide("switch to narrow residues", from, MAX_WIDE)?;
-        check_apart(to, from)?;
         let source = |&modulus: &Modulus| {
             let factor = source_factor(from, modulus, canonical(modulus, &before));
             let (factor, q) = (modulus.residue(factor), modulus.value() as f64);
@@ -588,7 +586,7 @@ impl ToNarrow {
     }
 }
 
-/// From narrow residues to narrow ones; primes may be both in the source and the target. See the [module page](self).
+/// From narrow residues to narrow ones. See the [module page](self).
 #[derive(Clone, Debug)]
 pub struct Between(Core<NarrowSource, NarrowTarget>);
 
@@ -663,20 +661,4 @@ fn check_wide(operation: &'static str, primes: &[Modulus], most: usize) -> Resul
         });
     }
     Ok(())
-}
-
-fn check_apart(narrow: &Basis, wide: &[Modulus]) -> Result<()> {
-    let both = |m: &&Modulus| {
-        let same = |p: &Prime| p.value() as u64 == m.value();
-        narrow.primes().iter().any(same)
-    };
-    match wide.iter().find(both) {
-        None => Ok(()),
-        Some(m) => Err(MathError::Parameter {
-            operation: "switch between narrow and wide residues",
-            got: format!("{} on both sides", m.value()),
-            expected: "different primes".into(),
-            hint: "use wide primes above 2^14",
-        }),
-    }
 }
