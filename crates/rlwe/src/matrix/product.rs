@@ -111,8 +111,8 @@ fn lines_tn(
 
 /// `H_w = sum_(x < rho) X^-x D_(w + x)` for the N rows of D, `D_(N + j) = -D_j`: along diagonals,
 /// `H_(w+1)[c+1] = H_w[c] - D_w[c] + D_(w+rho)[c+rho]`, whose signs change at the borders.
-fn sum_diagonals(prime: Prime, d: &[i16], n: usize, rho: usize) -> Vec<i16> {
-    let mut out = vec![0i16; n * n];
+fn sum_diagonals(prime: Prime, d: &[i16], rho: usize, out: &mut [i16]) {
+    let n = out.len().isqrt();
     let per = (n / (4 * rayon::current_num_threads())).clamp(rho.min(n), n);
     out.par_chunks_mut(per * n)
         .enumerate()
@@ -136,7 +136,6 @@ fn sum_diagonals(prime: Prime, d: &[i16], n: usize, rho: usize) -> Vec<i16> {
                 out.copy_from_slice(&sum);
             }
         });
-    out
 }
 
 /// Row `w` of D and whether it is to be negated.
@@ -177,6 +176,86 @@ fn widen(
     let from: Vec<&[i16]> = narrow.chunks(rows * cols).collect();
     ring.to_wide(level).convert(&from, &mut out.limbs_mut());
     out
+}
+
+/// Memory for the residues of one matrix of products after another: fresh pages cost more than they seem to.
+struct Work<'a> {
+    block: &'a Block,
+    wide: &'a Arc<Ring>,
+    /// Of all narrow primes.
+    residues: Vec<i16>,
+}
+
+impl<'a> Work<'a> {
+    /// For products like those of `block`, over the ring of the keys.
+    fn new(block: &'a Block, wide: &'a Arc<Ring>) -> Self {
+        Self {
+            block,
+            wide,
+            residues: Vec::new(),
+        }
+    }
+
+    /// One matrix of products modulo Q: `f(prime, index of the prime, out)` adds up all terms, and writes all of `out`.
+    fn matrix(
+        &mut self,
+        (rows, cols): (usize, usize),
+        mut f: impl FnMut(Prime, usize, &mut [i16]) -> Result<(), MathError>,
+    ) -> Result<Rows> {
+        let ring = &self.block.ring;
+        let primes = ring.primes_at(self.block.level);
+        let size = rows * cols;
+        let needed = primes.len() * size;
+        if self.residues.len() < needed {
+            self.residues = vec![0; needed];
+        }
+        let residues = &mut self.residues[..needed];
+        for (k, (out, &prime)) in residues.chunks_mut(size).zip(primes).enumerate() {
+            f(prime, k, out).map_err(from_math)?;
+        }
+        Ok(widen(
+            (ring, self.wide),
+            self.block.level,
+            residues,
+            rows,
+            cols,
+        ))
+    }
+
+    /// `sum over terms, lines of x' (X^-x a)` for compact lines of one factor and shifted ones of the other.
+    fn mixed(&mut self, terms: &[(&Block, &Block)], rows: usize) -> Result<Rows> {
+        let n = self.block.degree();
+        self.matrix((rows, n), |prime, k, out| {
+            for (t, (x, y)) in terms.iter().enumerate() {
+                let compact = Operand::new(x, k).compact();
+                Operand::new(y, k).shifted(|start, lines| {
+                    let count = lines.len() / n;
+                    let part = &compact[start * rows..(start + count) * rows];
+                    let add = t > 0 || start > 0;
+                    lines_tn(prime, count, (part, rows), (lines, n), out, add)
+                })?;
+            }
+            Ok(())
+        })
+    }
+
+    /// `sum over terms, lines of (X1^-x a1)' (X2^-x a2)`, from the products of whole ciphertexts that `f` adds up.
+    fn contracted(
+        &mut self,
+        f: impl Fn(Prime, usize, usize, &mut [i16]) -> Result<(), MathError>,
+    ) -> Result<Rows> {
+        let n = self.block.degree();
+        let rho = self.block.shape.classes(n);
+        let mut sums = vec![0; if rho > 1 { n * n } else { 0 }];
+        self.matrix((n, n), |prime, k, out| {
+            if rho == 1 {
+                return f(prime, k, n, out);
+            }
+            f(prime, k, n, &mut sums)?;
+            sum_diagonals(prime, &sums, rho, out);
+            Ok(())
+        })
+    }
 }
 
 impl Block {
@@ -357,77 +436,26 @@ impl Block {
         Ok(())
     }
 
-    /// The residues of one matrix of products, by prime: `f(prime, index of the prime, out)` adds up all terms.
-    fn matrix(
-        &self,
-        wide: &Arc<Ring>,
-        (rows, cols): (usize, usize),
-        f: impl Fn(Prime, usize, &mut [i16]) -> Result<(), MathError>,
-    ) -> Result<Rows> {
-        let primes = self.ring.primes_at(self.level);
-        let mut out = vec![0i16; primes.len() * rows * cols];
-        for (k, (out, &prime)) in out.chunks_mut(rows * cols).zip(primes).enumerate() {
-            f(prime, k, out).map_err(from_math)?;
-        }
-        Ok(widen((&self.ring, wide), self.level, &out, rows, cols))
-    }
-
-    /// `sum over terms, lines of x' (X^-x a)` for compact lines of one factor and shifted ones of the other.
-    fn mixed(&self, wide: &Arc<Ring>, terms: &[(&Self, &Self)], rows: usize) -> Result<Rows> {
-        let n = self.degree();
-        self.matrix(wide, (rows, n), |prime, k, out| {
-            let mut accumulate = false;
-            for (x, y) in terms {
-                let compact = Operand::new(x, k).compact();
-                Operand::new(y, k).shifted(|start, lines| {
-                    let count = lines.len() / n;
-                    let part = &compact[start * rows..(start + count) * rows];
-                    lines_tn(prime, count, (part, rows), (lines, n), out, accumulate)?;
-                    accumulate = true;
-                    Ok(())
-                })?;
-            }
-            Ok(())
-        })
-    }
-
-    /// `X1^-x a1` by `X2^-x a2`, summed: `rows` of `a1' a2`, contracted.
-    fn contracted(
-        &self,
-        wide: &Arc<Ring>,
-        f: impl Fn(Prime, usize, &mut [i16]) -> Result<(), MathError>,
-    ) -> Result<Rows> {
-        let n = self.degree();
-        let rho = self.shape.classes(n);
-        self.matrix(wide, (n, n), |prime, k, out| {
-            f(prime, k, out)?;
-            if rho > 1 {
-                let sums = sum_diagonals(prime, out, n, rho);
-                out.copy_from_slice(&sums);
-            }
-            Ok(())
-        })
-    }
-
+    /// The halves of a sum of products; all blocks fit.
     pub(super) fn multiply(
         &self,
         wide: &Arc<Ring>,
         terms: &[(&Self, &Self)],
         cols: usize,
     ) -> Result<Product> {
-        let n = self.degree();
         let rows = self.shape.len;
         let swapped: Vec<(&Self, &Self)> = terms.iter().map(|&(l, r)| (r, l)).collect();
-        let d_a = self.contracted(wide, |prime, k, out| {
+        let mut work = Work::new(self, wide);
+        let d_a = work.contracted(|prime, k, n, out| {
             for (t, (l, r)) in terms.iter().enumerate() {
                 let count = l.ciphertexts();
                 lines_tn(prime, count, (l.a_of(k), n), (r.a_of(k), n), out, t > 0)?;
             }
             Ok(())
         })?;
-        let d_b = self.mixed(wide, &swapped, cols)?;
-        let u_a = self.mixed(wide, terms, rows)?;
-        let u_b = self.matrix(wide, (cols, rows), |prime, k, out| {
+        let d_b = work.mixed(&swapped, cols)?;
+        let u_a = work.mixed(terms, rows)?;
+        let u_b = work.matrix((cols, rows), |prime, k, out| {
             for (t, (l, r)) in terms.iter().enumerate() {
                 let (l, r) = (Operand::new(l, k), Operand::new(r, k));
                 let (count, y, x) = (l.lines(), l.compact(), r.compact());
@@ -438,8 +466,8 @@ impl Block {
         Ok(Product { u_b, u_a, d_b, d_a })
     }
 
+    /// As [`multiply`](Self::multiply) of blocks with themselves.
     pub(super) fn square(&self, wide: &Arc<Ring>, terms: &[&Self]) -> Result<Product> {
-        let n = self.degree();
         let len = self.shape.len;
         let pairs: Vec<(&Self, &Self)> = terms.iter().map(|&x| (x, x)).collect();
         let symmetric = |prime, count, x: &[i16], cols, out: &mut [i16], accumulate| {
@@ -447,14 +475,15 @@ impl Block {
             let mut out = StridedMut::row_major(out, cols, cols)?;
             narrow::syrk(prime, x, &mut out, accumulate)
         };
-        let d_a = self.contracted(wide, |prime, k, out| {
+        let mut work = Work::new(self, wide);
+        let d_a = work.contracted(|prime, k, n, out| {
             for (t, x) in terms.iter().enumerate() {
                 symmetric(prime, x.ciphertexts(), x.a_of(k), n, out, t > 0)?;
             }
             Ok(())
         })?;
-        let d_b = self.mixed(wide, &pairs, len)?;
-        let u_b = self.matrix(wide, (len, len), |prime, k, out| {
+        let d_b = work.mixed(&pairs, len)?;
+        let u_b = work.matrix((len, len), |prime, k, out| {
             for (t, x) in terms.iter().enumerate() {
                 let x = Operand::new(x, k);
                 symmetric(prime, x.lines(), &x.compact(), len, out, t > 0)?;
