@@ -20,8 +20,11 @@
 //! # Ok::<(), cipherblas_scheme::Error>(())
 //! ```
 
+pub mod gemm;
+mod machine;
 mod tracer;
 
+pub use machine::Machine;
 pub use tracer::{TracedCiphertext, TracedPlaintext, Tracer};
 
 use crate::encrypted::{EncryptOptions, EncryptedMatrix};

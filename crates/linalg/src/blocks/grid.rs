@@ -156,6 +156,24 @@ impl Grid {
     }
 }
 
+/// Lines in a block of packed lines on a given grid: what fresh data are cut into by default.
+pub(crate) fn cut(
+    lines: usize,
+    len: usize,
+    padded: usize,
+    max_len: usize,
+    limit: usize,
+    block_bytes: impl Fn(usize, usize) -> Result<usize>,
+) -> Result<usize> {
+    let request = Request {
+        padded: Some(padded),
+        chunk: None,
+        layout: Lines::Packed,
+        limit,
+    };
+    Grid::choose(lines, len, &request, max_len, block_bytes).map(|grid| grid.chunk)
+}
+
 /// The grid that lines of `len` values lie on unless they are longer than the longest.
 pub(super) fn natural(len: usize) -> usize {
     padded_len(len).unwrap_or(usize::MAX)

@@ -56,3 +56,5 @@ pub use cipherblas_scheme::matrix::Lines;
 pub use matrix::BlockMatrix;
 pub use options::{BlockOptions, Format};
 pub use store::Store;
+
+pub(crate) use grid::cut;

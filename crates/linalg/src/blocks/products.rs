@@ -69,7 +69,11 @@ impl<E: MatrixScheme> BlockMatrix<E> {
                 OPERATION,
                 x.grid.chunks(),
                 output,
-                |c| vec![terms(c).0, terms(c).1],
+                |c| {
+                    let (a, b) = terms(c);
+                    // On the diagonal a term reads one block.
+                    if i == j { vec![a] } else { vec![a, b] }
+                },
                 |range| {
                     if i == j {
                         let loaded = x.load(range.map(|c| terms(c).0))?;
@@ -204,7 +208,10 @@ impl<E: MatrixScheme> BlockMatrix<E> {
                 operation,
                 l.chunks(),
                 output,
-                |c| vec![terms(c).0, terms(c).1],
+                |c| {
+                    let (a, b) = terms(c);
+                    vec![a, b]
+                },
                 |range| self.multiply(range.map(terms), side),
             )
         });

@@ -107,10 +107,15 @@ impl Store {
 
     /// Bytes that blocks of fresh matrices should stay below, so that products have some to work with.
     pub(super) fn block_limit(&self) -> usize {
-        if self.0.limit == usize::MAX {
+        Self::limit_of_blocks(self.0.limit)
+    }
+
+    /// Bytes that blocks should stay below under a budget.
+    pub(crate) fn limit_of_blocks(budget: usize) -> usize {
+        if budget == usize::MAX {
             usize::MAX
         } else {
-            self.0.limit / 16
+            budget / 16
         }
     }
 
