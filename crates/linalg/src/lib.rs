@@ -42,7 +42,8 @@ mod wire;
 
 pub use blocks::{BlockMatrix, BlockOptions, Format, Store};
 pub use encrypted::{
-    EncryptOptions, EncryptedMatrix, EncryptedVector, MatmulMethod, PlainMatrix, PreparedMatrix,
+    BatchPacking, EncryptOptions, EncryptedBatch, EncryptedMatrix, EncryptedVector, MatmulMethod,
+    PlainMatrix, PreparedMatrix,
 };
 pub use packing::{Diagonal, Factor, MatrixPacking, Order, Skewed, Tile, VectorPacking};
 pub use plan::Plan;

@@ -3,8 +3,8 @@
 
 use cipherblas_bfv::{Evaluator, KeySet, Params, SecretKey};
 use cipherblas_linalg::{
-    Axis, Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatrixPacking, Order,
-    PlainMatrix, Skewed, Tile, VectorPacking,
+    Axis, BatchPacking, Diagonal, EncryptOptions, EncryptedBatch, EncryptedMatrix, EncryptedVector,
+    MatrixPacking, Order, PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{Error, Result, Scheme};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -231,6 +231,30 @@ fn encrypted_products() {
         let v = values(3, k);
         let out = s.matrix(m, k, &x, diagonal).matvec(&s.vector(&v));
         s.vector_is(out, &matmul(&x, &v, (m, k, 1)));
+    }
+}
+
+#[test]
+fn batches_of_products() {
+    let s = setup();
+    for (count, (m, k, n)) in [(2, (2, 2, 2)), (3, (4, 4, 4)), (2, (3, 8, 2))] {
+        let (x, y) = (values(1, count * m * k), values(2, count * k * n));
+        let (left, right) = BatchPacking::pair(count, m, k, n, s.server.slots()).unwrap();
+        let encrypt = |shape, data: &[i64], packing: BatchPacking| {
+            let options = EncryptOptions::new().packing(packing).bound(1000.0);
+            EncryptedBatch::encrypt(&s.key, shape, data, &options, &mut rng())
+                .unwrap()
+                .bind(&s.server)
+                .unwrap()
+        };
+        let (a, b) = (
+            encrypt((count, m, k), &x, left),
+            encrypt((count, k, n), &y, right),
+        );
+        let want: Vec<i64> = (x.chunks(m * k).zip(y.chunks(k * n)))
+            .flat_map(|(x, y)| matmul(x, y, (m, k, n)))
+            .collect();
+        assert_eq!(a.matmul(&b).unwrap().decrypt(&s.key).unwrap(), want);
     }
 }
 

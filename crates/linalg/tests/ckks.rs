@@ -78,3 +78,11 @@ fn encrypted_products() {
         s.cipher_products(m, k, n);
     }
 }
+
+#[test]
+fn batches() {
+    let s = setup(64);
+    for (count, shape) in [(2, (2, 2, 2)), (3, (4, 4, 4)), (2, (3, 8, 2))] {
+        s.batches(count, shape);
+    }
+}

@@ -103,3 +103,19 @@ proptest! {
         s.moves(m, n);
     }
 }
+
+#[test]
+fn batches() {
+    for slots in [1, 16, 64, 256] {
+        for (count, shape) in [
+            (1, (3, 4, 5)),
+            (3, (2, 2, 2)),
+            (5, (4, 4, 4)),
+            (4, (3, 7, 2)),
+            (70, (1, 3, 1)),
+            (2, (9, 5, 8)),
+        ] {
+            setup(slots).batches(count, shape);
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! Every misuse gives a typed error that says what was got and what was expected.
 
 use cipherblas_linalg::{
-    Axis, Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, Order, PlainMatrix, Tile,
-    VectorPacking,
+    Axis, BatchPacking, Diagonal, EncryptOptions, EncryptedBatch, EncryptedMatrix, EncryptedVector,
+    MatmulMethod, Order, PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{ClearKey, ClearScheme, Error, Result};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -363,4 +363,57 @@ fn debug_shows_no_value() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn factors_that_do_not_belong_together() {
+    let (server, mut rng) = (ClearScheme::new(SLOTS, 2).unwrap(), rng());
+    let key = server.key();
+    let mut factor = |packing: Skewed, rows: usize, cols: usize| {
+        let options = EncryptOptions::new().packing(packing);
+        EncryptedMatrix::encrypt_with(
+            &key,
+            rows,
+            cols,
+            &vec![1.0; rows * cols],
+            &options,
+            &mut rng,
+        )
+        .unwrap()
+    };
+    let (left, right) = Skewed::pair(3, 4, 2, SLOTS).unwrap();
+    let (other, _) = Skewed::pair(3, 4, 4, SLOTS).unwrap();
+    let (a, b, c) = (factor(left, 3, 4), factor(right, 4, 2), factor(other, 3, 4));
+    expect_shape(c.matmul(&b), "Skewed", "one `Skewed::pair`");
+    expect_shape(
+        b.matmul(&factor(left, 2, 4)),
+        "Skewed",
+        "one `Skewed::pair`",
+    );
+    expect_shape(
+        a.matmul_by(&b, MatmulMethod::OuterProducts),
+        "skewed packing",
+        "tile",
+    );
+    expect_shape(a.repack(other), "skewed packing", "tile");
+    expect_shape(a.sum(Axis::Rows), "skewed packing", "tile");
+    expect_shape(
+        BatchPacking::pair(0, 2, 2, 2, SLOTS),
+        "no matrix",
+        "at least one",
+    );
+    expect_shape(BatchPacking::new(left, 3), "3 matrices", "a power of two");
+    expect_shape(
+        BatchPacking::pair(3, 2, 2, 2, SLOTS).and_then(|(left, _)| {
+            EncryptedBatch::encrypt(
+                &key,
+                (3, 2, 2),
+                &[1.0; 11],
+                &EncryptOptions::new().packing(left),
+                &mut ChaCha20Rng::seed_from_u64(1),
+            )
+        }),
+        "11 values for 3 matrices of 2 x 2",
+        "12 values",
+    );
 }

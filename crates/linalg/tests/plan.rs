@@ -2,8 +2,8 @@
 
 use cipherblas_linalg::plan::{Costs, Plan, Preference, Tracer, choose};
 use cipherblas_linalg::{
-    Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatmulMethod, MatrixPacking, Order,
-    PlainMatrix, Skewed, Tile, VectorPacking,
+    BatchPacking, Diagonal, EncryptOptions, EncryptedBatch, EncryptedMatrix, EncryptedVector,
+    MatmulMethod, MatrixPacking, Order, PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{
     Add, AddPlain, ClearScheme, Combine, Error, Mul, MulPlain, Result, Rotate, Scheme,
@@ -314,4 +314,53 @@ fn the_method_of_a_product_is_chosen_by_the_plan() {
     assert_eq!(method(16, 4096), (MatmulMethod::Skewed, 2));
     // Re-packing, masks and product would take three levels.
     assert_eq!(method(64, 4096), (MatmulMethod::OuterProducts, 2));
+}
+
+/// As many products as a ciphertext holds at the price of one, with exactly the keys that the plan lists.
+#[test]
+fn a_batch_costs_as_much_as_one_product() {
+    let plan = |count: usize| {
+        let (left, right) = BatchPacking::pair(count, 4, 4, 4, SLOTS).unwrap();
+        let options = |p| EncryptOptions::new().packing(p);
+        let plan = Plan::trace(SLOTS, 2, |t| {
+            let a = t.batch((count, 4, 4), &options(left))?;
+            let b = t.batch((count, 4, 4), &options(right))?;
+            a.matmul(&b).map(drop)
+        })
+        .unwrap();
+        let steps: Vec<i64> = plan.keys().rotations.iter().copied().collect();
+        for spared in 0..=steps.len() {
+            let mut held = steps.clone();
+            if spared < steps.len() {
+                held.remove(spared);
+            }
+            let server = ClearScheme::new(SLOTS, plan.depth())
+                .unwrap()
+                .with_rotations(Some(&held));
+            let (key, mut rng) = (server.key(), ChaCha20Rng::seed_from_u64(1));
+            let data = vec![0.5; count * 16];
+            let [a, b] = [left, right].map(|p| {
+                EncryptedBatch::encrypt(&key, (count, 4, 4), &data, &options(p), &mut rng)
+                    .unwrap()
+                    .bind(&server)
+                    .unwrap()
+            });
+            match a.matmul(&b) {
+                Ok(_) => assert_eq!((spared, &server.counts()), (steps.len(), plan.counts())),
+                Err(e) => assert!(
+                    spared < steps.len() && matches!(e, Error::MissingKey { .. }),
+                    "{e}"
+                ),
+            }
+        }
+        plan
+    };
+    // Four matrices of 16 values fill the 64 slots; so do two, and one, in layers or repeated.
+    assert_eq!(plan(4).counts(), plan(3).counts());
+    assert_eq!((plan(4).depth(), plan(1).depth()), (2, 1));
+    assert_eq!(
+        plan(8).counts().relinearizations,
+        2 * plan(4).counts().relinearizations
+    );
+    assert_eq!(plan(8).keys(), plan(4).keys());
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "ndarray")]
 mod arrays;
+pub(crate) mod batch;
 mod combinations;
 mod matrix;
 mod ops;
@@ -10,6 +11,7 @@ mod products;
 mod skewed;
 mod vector;
 
+pub use batch::{BatchPacking, EncryptedBatch};
 pub use matrix::EncryptedMatrix;
 pub use plain::{PlainMatrix, PreparedMatrix};
 pub use skewed::MatmulMethod;

@@ -2,9 +2,9 @@
 
 use super::{EncryptOptions, EncryptedMatrix};
 
-use crate::kernel::matmul_small::{Product, transposed};
+use crate::kernel::matmul_small::{multiply, transposed};
 use crate::kernel::slots::{Source, gather_into};
-use crate::packing::{Factor, MatrixPacking, Order, Skewed};
+use crate::packing::{MatrixPacking, Skewed};
 use crate::plan::{Costs, Plan};
 use crate::shape::mismatch;
 use cipherblas_scheme::{Add, Error, Mul, MulPlain, Result, Rotate, Scheme};
@@ -130,8 +130,7 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
 
     /// The product of two factors that lie alike, as a tile.
     pub(super) fn matmul_skewed(&self, left: &Skewed, other: &Self) -> Result<Self> {
-        let fits = left.factor() == Factor::Left && other.packing == left.partner().into();
-        if !fits {
+        if !other.skewed().is_some_and(|right| left.multiplies(&right)) {
             return Err(mismatch(
                 "matrix x matrix",
                 format!("{:?} times {:?}", self.packing, other.packing),
@@ -139,32 +138,15 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
                 "encrypt both factors for this product, or `repack` them",
             ));
         }
-        let ((rows, inner), (_, cols)) = (
-            self.skewed_blocks(left),
-            other.skewed_blocks(&left.partner()),
-        );
-        let (geometry, stride) = (left.geometry(), 1);
-        let ev = &self.evaluator;
-        let blocks = match left.order() {
-            Order::RowMajor => Product {
-                geometry,
-                stride,
-                blocks: (rows, inner, cols),
-            }
-            .run(ev, &self.blocks, &other.blocks)?,
-            Order::ColumnMajor => {
-                let (a, b) = (
-                    transposed::<S>(&other.blocks, inner, cols),
-                    transposed::<S>(&self.blocks, rows, inner),
-                );
-                Product {
-                    geometry,
-                    stride,
-                    blocks: (cols, inner, rows),
-                }
-                .run(ev, &a, &b)?
-            }
-        };
+        let dimensions = (self.rows, self.cols, other.cols);
+        let blocks = multiply(
+            &self.evaluator,
+            left,
+            1,
+            dimensions,
+            &self.blocks,
+            &other.blocks,
+        )?;
         Ok(self.reshaped(self.rows, other.cols, left.product(), blocks))
     }
 

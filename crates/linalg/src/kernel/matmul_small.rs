@@ -18,17 +18,18 @@ use super::reduce::fold;
 use super::slots::{gather_rotations, rotations};
 use super::{Blocks, each, lower};
 use crate::packing::skewed::Geometry;
+use crate::packing::{Order, Skewed};
 use crate::plan::Costs;
 use cipherblas_scheme::{Add, Error, Mul, MulPlain, Result, Rotate, Scheme, Value};
 use std::sync::Arc;
 
 /// A product of matrices of blocks, row-major; several products lie interleaved, `stride` of them.
-pub(crate) struct Product {
-    pub(crate) geometry: Geometry,
+struct Product {
+    geometry: Geometry,
     /// Neighbouring slots of one matrix are so far apart.
-    pub(crate) stride: usize,
+    stride: usize,
     /// Blocks of the left factor's rows, of the inner dimension, of the right factor's columns.
-    pub(crate) blocks: (usize, usize, usize),
+    blocks: (usize, usize, usize),
 }
 
 /// One of the two parts of a giant step: the columns in which a left factor stays in its row, or those where it leaves it.
@@ -169,7 +170,7 @@ impl Product {
     /// Two levels, one if there is one round. For `b` baby and `g` giant steps, `b g` rounds: `2 (b - 1)` hoisted rotations for
     /// each block of the left factor, about `2 g b` for each of the right one, `2 g - 1` relinearizations and rotations
     /// for each of the result, and `log2(groups)` rotations.
-    pub(crate) fn run<S: Add + MulPlain + Mul + Rotate>(
+    fn run<S: Add + MulPlain + Mul + Rotate>(
         &self,
         ev: &S,
         left: &[Arc<S::Ciphertext>],
@@ -234,6 +235,49 @@ impl Product {
     }
 }
 
+/// The blocks of the products of `stride` interleaved pairs of matrices, `rows x inner` and `inner x cols`, in the packing
+/// `left` and its partner; in the order of the blocks of [`Skewed::product`].
+pub(crate) fn multiply<S: Add + MulPlain + Mul + Rotate>(
+    ev: &S,
+    left: &Skewed,
+    stride: usize,
+    (rows, inner, cols): (usize, usize, usize),
+    a: &[Arc<S::Ciphertext>],
+    b: &[Arc<S::Ciphertext>],
+) -> Result<Blocks<S>> {
+    let (block_rows, block_inner, block_cols) = left.dimensions();
+    let (rows, inner, cols) = (
+        rows.div_ceil(block_rows),
+        inner.div_ceil(block_inner),
+        cols.div_ceil(block_cols),
+    );
+    let geometry = left.geometry();
+    match left.order() {
+        Order::RowMajor => {
+            let blocks = (rows, inner, cols);
+            Product {
+                geometry,
+                stride,
+                blocks,
+            }
+            .run(ev, a, b)
+        }
+        Order::ColumnMajor => {
+            let (a, b) = (
+                transposed::<S>(a, rows, inner),
+                transposed::<S>(b, inner, cols),
+            );
+            let blocks = (cols, inner, rows);
+            Product {
+                geometry,
+                stride,
+                blocks,
+            }
+            .run(ev, &b, &a)
+        }
+    }
+}
+
 /// Blocks row by row, as those of the transposed matrix, row by row.
 pub(crate) fn transposed<S: Scheme>(
     blocks: &[Arc<S::Ciphertext>],
@@ -248,7 +292,7 @@ pub(crate) fn transposed<S: Scheme>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packing::{MatrixPacking, Order, Skewed};
+    use crate::packing::MatrixPacking;
     use cipherblas_scheme::{ClearScheme, Decrypt, Encrypt};
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 

@@ -213,6 +213,10 @@ impl Skewed {
             ..*self
         }
     }
+    /// Whether this is a left factor, and `right` the right one of the same product.
+    pub(crate) fn multiplies(&self, right: &Self) -> bool {
+        self.factor == Factor::Left && *right == self.partner()
+    }
     /// The same slots read as the transposed matrix: the other factor of the transposed product.
     #[must_use]
     pub fn transposed(&self) -> Self {

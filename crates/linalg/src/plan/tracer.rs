@@ -1,5 +1,8 @@
 use super::{Plan, Preference};
-use crate::encrypted::{EncryptOptions, EncryptedMatrix, EncryptedVector};
+use crate::encrypted::batch::check_batch;
+use crate::encrypted::{
+    BatchPacking, EncryptOptions, EncryptedBatch, EncryptedMatrix, EncryptedVector,
+};
 use crate::packing::{MatrixPacking, Order, Tile, VectorPacking};
 use crate::shape::{check_dims, check_len};
 use cipherblas_scheme::capability::{check_pairs, check_period};
@@ -171,6 +174,25 @@ impl<V: Value> Tracer<V> {
         packing.check_slots(self.slots)?;
         let cts = self.inputs(packing.blocks(rows, cols), options)?;
         EncryptedMatrix::from_ciphertexts(self.clone(), rows, cols, packing, cts)
+    }
+
+    /// An encrypted batch of matrices, `(matrices, rows, columns)`, of values that are not known.
+    ///
+    /// # Errors
+    /// As [`EncryptedBatch::encrypt`].
+    pub fn batch(
+        &self,
+        shape: (usize, usize, usize),
+        options: &EncryptOptions<BatchPacking>,
+    ) -> Result<EncryptedBatch<Self>> {
+        check_batch("encrypt", shape)?;
+        let (count, rows, cols) = shape;
+        let packing = options.packing_or(|| {
+            BatchPacking::pair(count, rows, cols, cols, self.slots).map(|(left, _)| left)
+        })?;
+        packing.check_slots(self.slots)?;
+        let cts = self.inputs(packing.blocks(count, rows, cols), options)?;
+        EncryptedBatch::from_ciphertexts(self.clone(), shape, packing, cts)
     }
 
     /// The result of something that takes a level of `depth`.

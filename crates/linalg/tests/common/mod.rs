@@ -5,8 +5,8 @@
 #![allow(dead_code, unreachable_pub)]
 
 use cipherblas_linalg::{
-    Axis, Diagonal, EncryptOptions, EncryptedMatrix, EncryptedVector, MatmulMethod, MatrixPacking,
-    Order, PlainMatrix, Skewed, Tile, VectorPacking,
+    Axis, BatchPacking, Diagonal, EncryptOptions, EncryptedBatch, EncryptedMatrix, EncryptedVector,
+    MatmulMethod, MatrixPacking, Order, PlainMatrix, Skewed, Tile, VectorPacking,
 };
 use cipherblas_scheme::{
     Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, Mul, MulPlain, Result, Rotate, Scheme,
@@ -400,6 +400,53 @@ impl<S: Full, K: Encrypt<Scheme = S> + Decrypt<Scheme = S>> Setup<S, K> {
             let out = plain.matmul(&a);
             self.check_matrix(&what, out, (n, k), &naive_matmul(&w, &x, n, m, k));
         }
+    }
+
+    /// Several products at once, and their transposes from the transposed factors.
+    pub fn batches(&self, count: usize, (m, k, n): (usize, usize, usize)) {
+        let (x, y) = (values(1, count * m * k), values(2, count * k * n));
+        let want: Vec<f64> = (x.chunks(m * k).zip(y.chunks(k * n)))
+            .flat_map(|(x, y)| naive_matmul(x, y, m, k, n))
+            .collect();
+        let (left, right) = BatchPacking::pair(count, m, k, n, self.slots()).unwrap();
+        let encrypt = |shape, data: &[f64], packing: BatchPacking| {
+            let options = EncryptOptions::new().packing(packing).bound(self.bound);
+            EncryptedBatch::encrypt(&self.key, shape, data, &options, &mut self.rng())
+                .unwrap()
+                .bind(&self.server)
+                .unwrap()
+        };
+        let (a, b) = (
+            encrypt((count, m, k), &x, left),
+            encrypt((count, k, n), &y, right),
+        );
+        let close = |got: &[f64], want: &[f64]| {
+            assert_eq!(got.len(), want.len());
+            let mut pairs = got.iter().zip(want);
+            assert!(
+                pairs.all(|(g, w)| (g - w).abs() <= self.tolerance),
+                "{count} of {m} x {k} x {n}: {got:?}, expected {want:?}"
+            );
+        };
+        close(&a.decrypt(&self.key).unwrap(), &x);
+        let c = a.matmul(&b).unwrap();
+        assert_eq!(c.shape(), (count, m, n));
+        assert!(a.depth() - c.depth() <= 2);
+        close(&c.decrypt(&self.key).unwrap(), &want);
+        let c = c.transpose().unwrap();
+        let turned = b
+            .transpose()
+            .unwrap()
+            .matmul(&a.transpose().unwrap())
+            .unwrap();
+        assert_eq!(turned.shape(), (count, n, m));
+        let want: Vec<f64> = want
+            .chunks(m * n)
+            .flat_map(|c| naive_transpose(c, m, n))
+            .collect();
+        close(&turned.decrypt(&self.key).unwrap(), &want);
+        let twice: Vec<f64> = want.iter().map(|w| 2.0 * w).collect();
+        close(&c.add(&turned).unwrap().decrypt(&self.key).unwrap(), &twice);
     }
 
     /// `A B`, and `B' A'` with the transposed factors, in the packing made for them.
