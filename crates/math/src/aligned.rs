@@ -1,5 +1,6 @@
 //! Buffers of residues aligned to a cache line.
 
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use zeroize::Zeroize;
@@ -20,12 +21,25 @@ pub struct AlignedVec {
 }
 
 impl AlignedVec {
-    /// `len` zeros.
+    /// `len` zeros. Large buffers cost nothing until they are used: their pages come as zeros from the system.
     pub fn zeroed(len: usize) -> Self {
-        Self {
-            lines: vec![Line([0.0; LANES]); len.div_ceil(LANES)],
-            len,
+        let count = len.div_ceil(LANES);
+        let layout = Layout::array::<Line>(count).expect("a buffer that fits the address space");
+        if layout.size() == 0 {
+            return Self {
+                lines: Vec::new(),
+                len,
+            };
         }
+        // SAFETY: the layout has a size above zero.
+        let start = unsafe { alloc_zeroed(layout) }.cast::<Line>();
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        // SAFETY: `start` comes from the global allocator with the layout of `count` lines, and zero bytes are lines of
+        // zeros.
+        let lines = unsafe { Vec::from_raw_parts(start, count, count) };
+        Self { lines, len }
     }
 
     /// A copy of `values`.

@@ -25,7 +25,7 @@ enum Sum {
 struct Images<'a> {
     switcher: &'a Switcher,
     elements: &'a Elements,
-    rows: Grid,
+    rows: &'a Grid,
     size: usize,
     sum: Sum,
 }
@@ -139,11 +139,11 @@ impl Images<'_> {
         self.switcher.rotate(outer, &half.a, b, a, work);
     }
 
-    /// All images, each with the row of a grid that belongs to its coset.
-    fn each(
-        self,
-        bands: Vec<Vec<Band<'_>>>,
-        put: impl Fn(&mut Vec<Band<'_>>, usize, &[f64], &[f64], &mut Work<'_>) + Sync + Send,
+    /// All images: `put(bands, r, b, a)` is called with the bands that have the image's coset in row `r`.
+    fn each<'b>(
+        &self,
+        bands: Vec<[Band<'b>; 2]>,
+        put: impl Fn(&mut [Band<'b>; 2], usize, &[f64], &[f64], &mut Work<'_>) + Sync + Send,
     ) {
         let d = self.elements.d;
         let mut factors = vec![(0, 0); d];
@@ -183,50 +183,56 @@ pub(super) fn transpose(
     let ring = &switcher.ring;
     let n = ring.degree();
     let size = elements.d;
-    let mut out = Transposed {
-        b: Grid::new(ring, size, switcher.moduli()),
-        a: Grid::new(ring, size, switcher.moduli()),
-        c: d.is_some()
-            .then(|| Grid::new(ring, size, (0..switcher.q).collect())),
-    };
-    let images = |rows, size, sum| Images {
+    let mut b = Grid::new(ring, size, switcher.moduli());
+    let mut a = Grid::new(ring, size, switcher.moduli());
+    let images = Images {
         switcher,
         elements,
-        rows,
+        rows: &u,
         size,
-        sum,
+        sum: Sum::Trivial,
     };
-    let bands = out.b.bands_mut().into_iter().zip(out.a.bands_mut());
-    images(u, size, Sum::Trivial).each(
-        bands.map(|(b, a)| vec![b, a]).collect(),
-        |bands, r, b, a, _| {
+    let bands = b.bands_mut().into_iter().zip(a.bands_mut());
+    images.each(
+        bands.map(|(b, a)| [b, a]).collect(),
+        |[band_b, band_a], r, b, a, _| {
             for k in 0..switcher.qp {
-                bands[0].write(k, r, &b[k * n..(k + 1) * n]);
-                bands[1].write(k, r, &a[k * n..(k + 1) * n]);
+                band_b.write(k, r, &b[k * n..(k + 1) * n]);
+                band_a.write(k, r, &a[k * n..(k + 1) * n]);
             }
         },
     );
-    if let (Some(d), Some(c)) = (d, &mut out.c) {
-        let bands = out.a.bands_mut().into_iter().zip(c.bands_mut());
-        images(d, n, Sum::Full).each(
-            bands.map(|(a, c)| vec![a, c]).collect(),
-            |bands, r, b, a, work| {
-                let mut old = ring.scratch(n);
-                for (k, b) in b.chunks_exact(n).enumerate() {
-                    bands[0].read(k, r, &mut old);
-                    switcher.add_limb(k, &mut old, b);
-                    bands[0].write(k, r, &old);
-                }
-                let mut divided = ring.scratch(switcher.q * n);
-                switcher.divide(a, &mut divided, work);
-                for (k, x) in divided.chunks_exact(n).enumerate() {
-                    bands[1].write(k, r, x);
-                }
-            },
-        );
-    }
-    let mut grids = vec![&mut out.b, &mut out.a];
-    grids.extend(&mut out.c);
-    Grid::collect(ring, grids)?;
-    Ok(out)
+    let Some(d) = d else {
+        drop(u);
+        Grid::collect(ring, vec![&mut b, &mut a])?;
+        return Ok(Transposed { b, a, c: None });
+    };
+    // The rows of `u` have been used.
+    let mut c = Grid::from_data(ring, size, (0..switcher.q).collect(), u.into_data());
+    let images = Images {
+        switcher,
+        elements,
+        rows: &d,
+        size: n,
+        sum: Sum::Full,
+    };
+    let bands = a.bands_mut().into_iter().zip(c.bands_mut());
+    images.each(
+        bands.map(|(a, c)| [a, c]).collect(),
+        |[band_a, band_c], r, b, a, work| {
+            let mut row = ring.scratch(switcher.q * n);
+            for (k, b) in b.chunks_exact(n).enumerate() {
+                band_a.read(k, r, &mut row[..n]);
+                switcher.add_limb(k, &mut row[..n], b);
+                band_a.write(k, r, &row[..n]);
+            }
+            switcher.divide(a, &mut row, work);
+            for (k, x) in row.chunks_exact(n).enumerate() {
+                band_c.write(k, r, x);
+            }
+        },
+    );
+    drop(d);
+    Grid::collect(ring, vec![&mut b, &mut a, &mut c])?;
+    Ok(Transposed { b, a, c: Some(c) })
 }

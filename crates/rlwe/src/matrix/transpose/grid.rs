@@ -1,6 +1,6 @@
 //! Two-dimensional transforms: rows are polynomials in evaluation form, and a second transform runs along the columns.
 //!
-//! A grid is stored in tiles of at most 64 x 64, so that a row and a column are both read in whole cache lines from few
+//! A grid is stored in tiles of at most 32 x 64, so that a row and a column are both read in whole cache lines from few
 //! pages.
 
 use super::rows::Rows;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 /// Columns transformed at a time: the doubles of a cache line.
 const LINE: usize = 8;
-const MAX_TILE: usize = 64;
+const MAX_TILE_ROWS: usize = 32;
+const MAX_TILE_COLS: usize = 64;
 
 /// `rows` (a power of two) polynomials modulo some primes of the ring.
 pub(super) struct Grid {
@@ -60,31 +61,66 @@ struct Columns<'a> {
 impl Grid {
     /// Unspecified contents.
     pub(super) fn new(ring: &Ring, rows: usize, moduli: Vec<usize>) -> Self {
+        let data = AlignedVec::zeroed(moduli.len() * rows * ring.degree());
+        Self::from_data(ring, rows, moduli, data)
+    }
+
+    /// Unspecified contents, in a buffer of the right length.
+    pub(super) fn from_data(
+        ring: &Ring,
+        rows: usize,
+        moduli: Vec<usize>,
+        data: AlignedVec,
+    ) -> Self {
         let n = ring.degree();
+        assert_eq!(data.len(), moduli.len() * rows * n, "residues of a grid");
         Self {
             n,
             rows,
-            tile_rows: (rows / 16).clamp(1, MAX_TILE),
-            tile_cols: n.min(MAX_TILE),
-            data: AlignedVec::zeroed(moduli.len() * rows * n),
+            tile_rows: (rows / 16).clamp(1, MAX_TILE_ROWS),
+            tile_cols: n.min(MAX_TILE_COLS),
+            data,
             moduli,
         }
     }
 
-    /// The transforms of the rows of `from`, each times `scalars` (a residue for each prime), and zeros below them.
-    pub(super) fn from_rows(ring: &Ring, from: &Rows, rows: usize, scalars: &[f64]) -> Self {
-        let mut grid = Self::new(ring, rows, (0..from.limbs()).collect());
-        let n = grid.n;
+    /// The buffer.
+    pub(super) fn into_data(self) -> AlignedVec {
+        self.data
+    }
+
+    /// The transforms of the rows of `from`, each times `scalars` (a residue for each prime), and zeros below them. In place
+    /// if there is nothing below.
+    pub(super) fn from_rows(ring: &Arc<Ring>, from: Rows, rows: usize, scalars: &[f64]) -> Self {
+        let (n, limbs) = (ring.degree(), from.limbs());
+        let moduli: Vec<usize> = (0..limbs).collect();
+        if from.rows() < rows {
+            let mut grid = Self::new(ring, rows, moduli);
+            grid.bands_mut().into_par_iter().for_each(|mut band| {
+                let mut row = ring.scratch(n);
+                let filled = from.rows().saturating_sub(band.first).min(band.count);
+                for r in 0..filled {
+                    for (k, &scalar) in scalars.iter().enumerate() {
+                        let plan = ring.plan(k);
+                        let from = from.row(k, band.first + r);
+                        plan.kernels().scale(&mut row, from, scalar);
+                        plan.forward(&mut row);
+                        band.write(k, r, &row);
+                    }
+                }
+            });
+            return grid;
+        }
+        let mut grid = Self::from_data(ring, rows, moduli, from.into_data());
         grid.bands_mut().into_par_iter().for_each(|mut band| {
-            let mut row = ring.scratch(n);
-            let filled = from.rows().saturating_sub(band.first).min(band.count);
-            for r in 0..filled {
-                for (k, &scalar) in scalars.iter().enumerate().take(from.limbs()) {
-                    let plan = ring.plan(k);
-                    plan.kernels()
-                        .scale(&mut row, from.row(k, band.first + r), scalar);
-                    plan.forward(&mut row);
-                    band.write(k, r, &row);
+            let mut copy = ring.scratch(band.count * n);
+            for (k, &scalar) in scalars.iter().enumerate() {
+                let plan = ring.plan(k);
+                // Still rows one after another: a band is the same part of the buffer in both orders.
+                plan.kernels().scale(&mut copy, band.limbs[k], scalar);
+                for (r, row) in copy.chunks_exact_mut(n).enumerate() {
+                    plan.forward(row);
+                    band.write(k, r, row);
                 }
             }
         });

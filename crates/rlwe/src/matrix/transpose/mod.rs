@@ -167,8 +167,7 @@ fn spread(ring: &Arc<Ring>, rows: Rows, size: usize, divisor: u64) -> Result<Gri
             m.residue(inverse.expect("a power of two has an inverse"))
         })
         .collect();
-    let mut grid = Grid::from_rows(ring, &rows, size, &scalars);
-    drop(rows);
+    let mut grid = Grid::from_rows(ring, rows, size, &scalars);
     grid.spread(ring)?;
     Ok(grid)
 }

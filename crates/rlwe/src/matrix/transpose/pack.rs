@@ -90,17 +90,23 @@ impl Packer<'_> {
                 ring.plan(k).inverse(a);
             }
         }
-        let plain = &self.plain.b;
-        for v in i * rho..((i + 1) * rho).min(plain.rows()) {
-            for (k, b) in b.iter_mut().enumerate() {
-                let modulus = ring.plan(k).modulus();
-                let p = modulus.value() as f64;
-                let places = b[v - i * rho..].iter_mut().step_by(rho);
+        self.add_values(i, b);
+    }
+
+    /// Adds `plain.b` at its places.
+    fn add_values(&self, i: usize, b: &mut [&mut [f64]]) {
+        let (ring, rho, plain) = (&self.switcher.ring, self.elements.rho, &self.plain.b);
+        let n = ring.degree();
+        let mut row = ring.scratch(n);
+        for (k, b) in b.iter_mut().enumerate() {
+            row.fill(0.0);
+            for v in i * rho..((i + 1) * rho).min(plain.rows()) {
+                let places = row[v - i * rho..].iter_mut().step_by(rho);
                 for (x, &y) in places.zip(plain.row(k, v)) {
-                    let sum = *x + y;
-                    *x = sum - p * (sum / p).round_ties_even();
+                    *x = y;
                 }
             }
+            ring.plan(k).kernels().add_assign(b, &row);
         }
     }
 

@@ -331,3 +331,29 @@ fn few_elements_serve() {
     assert_eq!(count(32), 4 + 8 - 2 + 15 + 7);
     assert!([16, 32, 64, 128, 256, 512].iter().all(|&d| count(d) < 70));
 }
+
+/// User and system time of this process.
+fn processor_ticks() -> [u64; 2] {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let mut fields = stat.split(' ').skip(13).map(|x| x.parse().unwrap_or(0));
+    std::array::from_fn(|_| fields.next().unwrap_or(0))
+}
+
+#[test]
+#[ignore = "a measurement: run with --release --nocapture"]
+fn time() {
+    let n: usize = 4096;
+    for d in [4096usize, 2048, 1024, 256, 32] {
+        let mut setting = setting(n, SINGLE);
+        let keys = setting.keys(d, true);
+        for _ in 0..3 {
+            let product = random_product(&mut setting, 1, d, d);
+            let (start, before) = (std::time::Instant::now(), processor_ticks());
+            let got = finish_product(&keys, 0, n / d, product).unwrap();
+            let [user, system] = [0, 1].map(|i| processor_ticks()[i] - before[i]);
+            let elapsed = start.elapsed();
+            println!("d = {d}: {elapsed:?}, processor {user} + {system} hundredths");
+            drop(got);
+        }
+    }
+}
