@@ -86,6 +86,23 @@ impl Elements {
         })
     }
 
+    /// For lines `rho` coefficients apart.
+    ///
+    /// # Errors
+    /// `Parameter` unless `rho` is a power of two up to N / 2.
+    pub(super) fn of_stride(ring: &Ring, rho: usize) -> Result<Self> {
+        let n = ring.degree();
+        if !rho.is_power_of_two() || rho > n / 2 {
+            return Err(Error::Parameter {
+                what: "stride",
+                got: rho.to_string(),
+                expected: format!("a power of two up to {}", n / 2),
+                hint: "use the stride of the factors",
+            });
+        }
+        Self::new(ring, n / rho)
+    }
+
     /// Those that need a key.
     pub(super) fn all(&self) -> impl Iterator<Item = u64> + '_ {
         [

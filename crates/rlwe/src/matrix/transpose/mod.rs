@@ -11,11 +11,13 @@
 //! | `grid` | transforms along rows and columns |
 //! | `columns` | sums over automorphisms between the two transforms |
 //! | `pack` | relinearization, and `rho` columns into one ciphertext |
+//! | `noise` | bounds on the error of it all |
 //! | `switcher` | key switches one after another in the same buffers |
 
 mod columns;
 mod elements;
 mod grid;
+mod noise;
 mod pack;
 mod rows;
 mod switcher;
@@ -23,10 +25,12 @@ mod switcher;
 mod tests;
 
 pub use elements::galois_elements;
+pub use noise::TransposeNoise;
 pub use rows::Rows;
 
 use crate::evaluation::EvaluationKeys;
 use crate::ring::Ring;
+use cipherblas_math::sample::{Seed, uniform_residues};
 use cipherblas_scheme::{Error, Result};
 use columns::transpose;
 use elements::Elements;
@@ -78,19 +82,19 @@ pub fn finish_product(
     check(&u_a, &ring, limbs, (values, n), NAME)?;
     check(&d_b, &ring, limbs, (columns, n), NAME)?;
     check(&d_a, &ring, limbs, (n, n), NAME)?;
-    let u = spread(&ring, u_a, elements.d, n as u64)?;
+    let u = spread(&ring, with_company(u_a), elements.d, n as u64)?;
     let d = spread(&ring, d_a, n, (n * rho) as u64)?;
     let transposed = transpose(&switcher, &elements, u, Some(d))?;
     let plain = Plain {
         b: u_b,
         a: Some(d_b),
     };
-    Ok(pack(&switcher, &elements, &transposed, &plain))
+    Ok(pack(&switcher, &elements, &transposed, plain))
 }
 
 /// Turns a packed block into its transpose: `lines` lines of `len` values, as `ceil(lines / rho)` ciphertexts `(b, a)` in
 /// coefficients at `level`, into `len` lines of `lines` values, `ceil(len / rho)` ciphertexts of the same stride. Positions
-/// beyond `lines` become encryptions of zero.
+/// from `lines` on are unspecified; lines from `len` on are encryptions of zero.
 ///
 /// Cost for `d = N / rho`: `2 d` key switches, `len - len / rho` more to pack, and two-dimensional transforms. Keys: the
 /// [`galois_elements`] of `d`.
@@ -131,10 +135,10 @@ pub fn finish_reformat(
             }
         }
     }
-    let u = spread(&ring, rows, elements.d, n as u64)?;
+    let u = spread(&ring, with_company(rows), elements.d, n as u64)?;
     let transposed = transpose(&switcher, &elements, u, None)?;
     let plain = Plain { b: values, a: None };
-    Ok(pack(&switcher, &elements, &transposed, &plain))
+    Ok(pack(&switcher, &elements, &transposed, plain))
 }
 
 fn prepare(
@@ -144,18 +148,26 @@ fn prepare(
     products: bool,
     operation: &'static str,
 ) -> Result<(Elements, Switcher)> {
-    let n = keys.ring().degree();
-    if !rho.is_power_of_two() || rho > n / 2 {
-        return Err(Error::Parameter {
-            what: "stride",
-            got: rho.to_string(),
-            expected: format!("a power of two up to {}", n / 2),
-            hint: "use the stride of the factors",
-        });
-    }
-    let elements = Elements::new(keys.ring(), n / rho)?;
+    let elements = Elements::of_stride(keys.ring(), rho)?;
     let switcher = Switcher::new(keys, level, elements.all(), products, operation)?;
     Ok((elements, switcher))
+}
+
+/// A single row gets a second one, of public pseudorandom residues: alone, it would be the same for all automorphisms, and so
+/// would the errors of its key switches, which then add up instead of averaging out. The second ends where results are
+/// unspecified: in the positions 1 of lines of one value.
+fn with_company(rows: Rows) -> Rows {
+    if rows.rows() > 1 {
+        return rows;
+    }
+    let (ring, cols) = (rows.ring().clone(), rows.cols());
+    let mut out = Rows::zero(&ring, rows.limbs(), 2, cols);
+    for k in 0..rows.limbs() {
+        out.row_mut(k, 0).copy_from_slice(rows.row(k, 0));
+        let seed = Seed::from_bytes(*b"cipherblas 2026 company of a row");
+        uniform_residues(&seed, k as u64, &ring.moduli()[k], out.row_mut(k, 1));
+    }
+    out
 }
 
 /// The transforms of `rows` divided by `divisor` (a power of two), spread over `size` automorphisms.

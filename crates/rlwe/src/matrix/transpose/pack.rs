@@ -32,7 +32,7 @@ pub(super) fn pack(
     switcher: &Switcher,
     elements: &Elements,
     columns: &Transposed,
-    plain: &Plain,
+    mut plain: Plain,
 ) -> (Rows, Rows) {
     let ring = &switcher.ring;
     let (n, q) = (ring.degree(), switcher.q);
@@ -47,16 +47,28 @@ pub(super) fn pack(
             out
         })
         .collect();
+    let groups = count.div_ceil(elements.rho);
+    let mut a = match plain.a.take() {
+        // One column to a ciphertext: results are added to the halves that are there.
+        Some(rows) if elements.rho == 1 => rows,
+        other => {
+            plain.a = other;
+            Rows::zero(ring, q, groups, n)
+        }
+    };
+    let mut b = if elements.rho == 1 && plain.b.cols() == n {
+        let none = Rows::zero(ring, q, count, 0);
+        std::mem::replace(&mut plain.b, none)
+    } else {
+        Rows::zero(ring, q, groups, n)
+    };
     let packer = Packer {
         switcher,
         elements,
         columns,
-        plain,
+        plain: &plain,
         monomials,
     };
-    let groups = count.div_ceil(elements.rho);
-    let mut b = Rows::zero(ring, q, groups, n);
-    let mut a = Rows::zero(ring, q, groups, n);
     let rows: Vec<_> = b.each_row_mut().into_iter().zip(a.each_row_mut()).collect();
     rows.into_par_iter().enumerate().for_each_init(
         || switcher.work(),
@@ -66,38 +78,36 @@ pub(super) fn pack(
 }
 
 impl Packer<'_> {
+    /// Adds ciphertext `i` to `(b, a)`.
     fn group(&self, i: usize, b: &mut [&mut [f64]], a: &mut [&mut [f64]], work: &mut Work<'_>) {
         let (ring, rho) = (&self.switcher.ring, self.elements.rho);
+        let add = |to: &mut [&mut [f64]], k: usize, x: &[f64]| {
+            ring.plan(k).kernels().add_assign(to[k], x);
+        };
         if rho == 1 {
             let (wide_b, wide_a) = self.column(i, work);
             self.switcher
-                .divide_to_coefficients(&wide_b, work, |k, x| b[k].copy_from_slice(x));
+                .divide_to_coefficients(&wide_b, work, |k, x| add(b, k, x));
             self.switcher
-                .divide_to_coefficients(&wide_a, work, |k, x| a[k].copy_from_slice(x));
-            if let Some(plain) = &self.plain.a {
-                for (k, a) in a.iter_mut().enumerate() {
-                    ring.plan(k).kernels().add_assign(a, plain.row(k, i));
-                }
-            }
+                .divide_to_coefficients(&wide_a, work, |k, x| add(a, k, x));
         } else {
-            let first = i * rho;
-            let half = self.tree(first, 0, work).expect("a group has a column");
+            let mut half = self.tree(i * rho, 0, work).expect("a group has a column");
             self.switcher
-                .divide_to_coefficients(&half.b, work, |k, x| b[k].copy_from_slice(x));
-            let n = ring.degree();
-            for (k, (a, x)) in a.iter_mut().zip(half.a.chunks_exact(n)).enumerate() {
-                a.copy_from_slice(x);
-                ring.plan(k).inverse(a);
+                .divide_to_coefficients(&half.b, work, |k, x| add(b, k, x));
+            for (k, x) in half.a.chunks_exact_mut(ring.degree()).enumerate() {
+                ring.plan(k).inverse(x);
+                add(a, k, x);
             }
         }
-        self.add_values(i, b);
+        if self.plain.b.cols() > 0 {
+            self.add_values(i, b);
+        }
     }
 
     /// Adds `plain.b` at its places.
     fn add_values(&self, i: usize, b: &mut [&mut [f64]]) {
         let (ring, rho, plain) = (&self.switcher.ring, self.elements.rho, &self.plain.b);
-        let n = ring.degree();
-        let mut row = ring.scratch(n);
+        let mut row = ring.scratch(ring.degree());
         for (k, b) in b.iter_mut().enumerate() {
             row.fill(0.0);
             for v in i * rho..((i + 1) * rho).min(plain.rows()) {

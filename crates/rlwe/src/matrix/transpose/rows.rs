@@ -25,23 +25,6 @@ impl Rows {
             data: AlignedVec::zeroed(limbs * rows * cols),
         }
     }
-    /// Takes over `data`, whose length must fit.
-    pub(super) fn from_data(
-        ring: &Arc<Ring>,
-        limbs: usize,
-        rows: usize,
-        cols: usize,
-        data: AlignedVec,
-    ) -> Self {
-        assert_eq!(data.len(), limbs * rows * cols, "residues of a matrix");
-        Self {
-            ring: ring.clone(),
-            limbs,
-            rows,
-            cols,
-            data,
-        }
-    }
     /// The buffer.
     pub(super) fn into_data(self) -> AlignedVec {
         self.data
