@@ -82,8 +82,8 @@ pub fn finish_product(
     check(&u_a, &ring, limbs, (values, n), NAME)?;
     check(&d_b, &ring, limbs, (columns, n), NAME)?;
     check(&d_a, &ring, limbs, (n, n), NAME)?;
-    let u = spread(&ring, with_company(u_a), elements.d, n as u64)?;
-    let d = spread(&ring, d_a, n, (n * rho) as u64)?;
+    let u = spread(&ring, with_company(u_a), elements.d)?;
+    let d = spread(&ring, d_a, n)?;
     let transposed = transpose(&switcher, &elements, u, Some(d))?;
     let plain = Plain {
         b: u_b,
@@ -135,7 +135,7 @@ pub fn finish_reformat(
             }
         }
     }
-    let u = spread(&ring, with_company(rows), elements.d, n as u64)?;
+    let u = spread(&ring, with_company(rows), elements.d)?;
     let transposed = transpose(&switcher, &elements, u, None)?;
     let plain = Plain { b: values, a: None };
     Ok(pack(&switcher, &elements, &transposed, plain))
@@ -170,12 +170,12 @@ fn with_company(rows: Rows) -> Rows {
     out
 }
 
-/// The transforms of `rows` divided by `divisor` (a power of two), spread over `size` automorphisms.
-fn spread(ring: &Arc<Ring>, rows: Rows, size: usize, divisor: u64) -> Result<Grid> {
+/// The transforms of `rows` divided by `size`, spread over that number of automorphisms.
+fn spread(ring: &Arc<Ring>, rows: Rows, size: usize) -> Result<Grid> {
     let scalars: Vec<f64> = ring.moduli()[..rows.limbs()]
         .iter()
         .map(|m| {
-            let inverse = m.inv(m.reduce_u64(divisor));
+            let inverse = m.inv(m.reduce_u64(size as u64));
             m.residue(inverse.expect("a power of two has an inverse"))
         })
         .collect();

@@ -8,7 +8,7 @@
 //!
 //! Sums over automorphisms take one coefficient, with a sign, of each of their terms. Multiplication by the secret is at most
 //! multiplication by `max |s(zeta)| <= 4 sqrt(2N/3)` in the Euclidean norm of the form's coefficients, which key generation
-//! enforces. Packing takes multiples of what exists before it: `rho` times the columns' errors, `2^k` times those of stage `k`.
+//! enforces. Packing takes from every column, and from one key switch of every stage, one coefficient.
 
 use super::elements::Elements;
 use crate::keys::SUP_FACTOR;
@@ -87,9 +87,8 @@ impl TransposeNoise {
     }
     /// From the proxy of a column to the bound of a packed ciphertext.
     fn packed(&self, column: f64) -> f64 {
-        let square = self.rho * self.rho;
-        let stages = (square - 1.0) / 3.0 * (self.switch + self.division);
-        let proxy = square * (column + self.division) + stages + 1.0 / 12.0;
+        let stages = self.rho.log2() * (self.switch + self.division);
+        let proxy = column + self.division + stages + 1.0 / 12.0;
         TAIL * proxy.sqrt()
     }
     /// What [`finish_product`](super::finish_product) adds.

@@ -4,6 +4,9 @@
 //! clears the rest. `Tr_H` is a product of `1 + sigma_h` for one `h` of each order; the `h` of order `2t` negates `X^t`, so
 //! that `(1 + sigma_h)(c) + X^t (1 + sigma_h)(c') = (c + X^t c') + sigma_h(c - X^t c')`: one key switch for two columns, and
 //! later `h` fix `X^t`. This is the ring packing of Chen, Dai, Kim, Song (eprint 2020/015, section 3.3), stopped at stride `rho`.
+//!
+//! Every stage is multiplied by the inverse of two modulo Q. Errors are, too, and look like noise from then on; but the stages
+//! that follow multiply those that stay by exactly that power of two, and clear the others: no error grows.
 
 use super::columns::Transposed;
 use super::elements::Elements;
@@ -23,11 +26,11 @@ struct Packer<'a> {
     elements: &'a Elements,
     columns: &'a Transposed,
     plain: &'a Plain,
-    /// `X^(2^k)` over QP, in evaluation form.
+    /// `X^(2^k) / 2` over QP, in evaluation form.
     monomials: Vec<AlignedVec>,
 }
 
-/// The packed ciphertexts `(b, a)` in coefficients. `rho^-1` for each prime must have gone into everything but `plain.b`.
+/// The packed ciphertexts `(b, a)` in coefficients.
 pub(super) fn pack(
     switcher: &Switcher,
     elements: &Elements,
@@ -41,7 +44,8 @@ pub(super) fn pack(
         .map(|k| {
             let mut out = AlignedVec::zeroed(switcher.qp * n);
             for (limb, index) in out.chunks_exact_mut(n).zip(switcher.moduli()) {
-                limb[1 << k] = 1.0;
+                let modulus = ring.plan(index).modulus();
+                limb[1 << k] = modulus.residue(modulus.value() / 2 + 1);
                 ring.plan(index).forward(limb);
             }
             out
@@ -139,7 +143,8 @@ impl Packer<'_> {
         (b, a)
     }
 
-    /// `sum Tr(c_v) X^(v - first)` over `v = first + 2^k j` in the group, the sum of `sigma_h` over the `h` of order above `2^k`.
+    /// `sum T(c_v) X^(v - first)` over `v = first + 2^k j` in the group, `T` the mean of the `sigma_h` with an order above `2^k`
+    /// and of the identity.
     fn tree(&self, first: usize, k: usize, work: &mut Work<'_>) -> Option<Half<'_>> {
         if first >= self.plain.b.rows() {
             return None;
@@ -153,18 +158,16 @@ impl Packer<'_> {
             if let Some(plain) = &self.plain.a {
                 let mut row = ring.scratch(n);
                 for (k, a) in a.chunks_exact_mut(n).enumerate() {
-                    let plan = ring.plan(k);
-                    let modulus = plan.modulus();
-                    let inverse = modulus.inv(self.elements.rho as u64 % modulus.value());
-                    let inverse = modulus.residue(inverse.expect("a power of two below the prime"));
-                    plan.kernels().scale(&mut row, plain.row(k, first), inverse);
-                    plan.forward(&mut row);
-                    plan.kernels().add_assign(a, &row);
+                    row.copy_from_slice(plain.row(k, first));
+                    ring.plan(k).forward(&mut row);
+                    ring.plan(k).kernels().add_assign(a, &row);
                 }
             }
             return Some(Half { b, a });
         }
         let mut even = self.tree(first, k + 1, work)?;
+        self.switcher.halve(&mut even.b);
+        self.switcher.halve(&mut even.a);
         let mut difference = self.switcher.half();
         difference.b.copy_from_slice(&even.b);
         difference.a.copy_from_slice(&even.a);

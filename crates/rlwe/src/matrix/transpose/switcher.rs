@@ -191,6 +191,15 @@ impl Switcher {
             self.ring.plan(self.index(k)).kernels().sub_assign(x, y);
         }
     }
+    /// `x *= 2^-1`, over Q or QP.
+    pub(super) fn halve(&self, x: &mut [f64]) {
+        let n = self.ring.degree();
+        for (k, x) in x.chunks_exact_mut(n).enumerate() {
+            let plan = self.ring.plan(self.index(k));
+            let p = plan.modulus();
+            plan.kernels().scale_assign(x, p.residue(p.value() / 2 + 1));
+        }
+    }
     /// `x += y` modulo prime `k` of QP.
     pub(super) fn add_limb(&self, k: usize, x: &mut [f64], y: &[f64]) {
         self.ring.plan(self.index(k)).kernels().add_assign(x, y);
