@@ -11,6 +11,7 @@
 //! | [`noise`] | the worst-case bound, derived |
 //! | [`keys`] | the secret and the public key, encryption, decryption |
 //! | [`evaluator`] | everything that a server does |
+//! | [`matrix`] | encrypted matrices whose products are plain matrix products |
 //! | `encoder`, `crt` | integers to polynomials and back |
 //! | `multiply` | products without big integers |
 //!
@@ -28,6 +29,7 @@ mod crt;
 mod encoder;
 pub mod evaluator;
 pub mod keys;
+pub mod matrix;
 mod multiply;
 pub mod noise;
 pub mod params;

@@ -177,7 +177,7 @@ impl Coding for Params {
 
     fn product(&self, product: &Product<'_, Bounds>) -> Result<Bounds> {
         let mut bounds = Bounds::product(product);
-        bounds.fixed += self.product_added(product.level);
+        bounds.fixed += self.product_added(product.level, product.padded);
         self.held(product.operation, product.level - 1, bounds)
     }
 
@@ -215,10 +215,11 @@ impl Coding for Params {
         &self,
         operation: &'static str,
         level: usize,
+        padded: usize,
         bounds: &Bounds,
     ) -> Result<(Vec<i64>, Bounds)> {
         let (factors, mut bounds) = self.scaled(operation, level, None, bounds)?;
-        let added = coded::reformat_error(self.ring(), level);
+        let added = coded::reformat_error(self.ring(), level, padded);
         bounds.fixed += added / self.scale(level - 1);
         // Lines have become positions.
         bounds.fixed += bounds.random;

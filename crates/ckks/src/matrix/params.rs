@@ -6,7 +6,7 @@ use cipherblas_rlwe::matrix::coded::{self, Encryptor, Product, Term};
 use cipherblas_rlwe::matrix::{MatrixRing, noise};
 use cipherblas_rlwe::{EvaluationKeys, matrix::MatrixSpec};
 use cipherblas_scheme::matrix::padded_len;
-use cipherblas_scheme::security::{self, SecurityLevel};
+use cipherblas_scheme::security::SecurityLevel;
 use cipherblas_scheme::wire::{Header, KeyId, Kind, ParameterId, SchemeId, Writer};
 use cipherblas_scheme::{Error, MatrixKeySet, Result};
 use std::fmt;
@@ -113,14 +113,8 @@ impl Params {
     fn write_job(writer: &mut Writer, scale: f64, job: &Job) {
         writer.f64(scale);
         writer.u32(job.precision_bits);
-        writer.u64(job.inner as u64);
-        writer.u64(job.len as u64);
         writer.f64(job.bound);
-        writer.u8(match job.encryptor {
-            Encryptor::SecretKey => 0,
-            Encryptor::PublicKey => 1,
-        });
-        writer.u32(job.security.map_or(0, SecurityLevel::bits));
+        coded::write_job(writer, (job.inner, job.len, job.encryptor, job.security));
     }
 
     /// The ring.
@@ -206,8 +200,8 @@ impl Params {
     }
 
     /// What a product to the level below adds to the error of a value.
-    pub(super) fn product_added(&self, level: usize) -> f64 {
-        coded::product_error(self.ring(), level) / self.scale(level - 1)
+    pub(super) fn product_added(&self, level: usize, padded: usize) -> f64 {
+        coded::product_error(self.ring(), level, padded) / self.scale(level - 1)
     }
 
     /// Bounds of `depth` products one after another, of the largest blocks that the parameters are for; with the precision
@@ -229,6 +223,7 @@ impl Params {
             let mut next = Bounds::product(&Product {
                 operation: "gemm_tn",
                 level,
+                padded,
                 terms: &[Term {
                     lines: job.inner,
                     held: job.inner.next_multiple_of(classes),
@@ -237,7 +232,7 @@ impl Params {
                 }],
                 distinct: true,
             });
-            next.fixed += self.product_added(level);
+            next.fixed += self.product_added(level, padded);
             all.push((next, wanted));
             first = next;
         }
@@ -282,38 +277,9 @@ impl Params {
                 let spec: MatrixSpec = coded::read_spec(reader)?;
                 let scale = reader.f64()?;
                 let precision_bits = reader.u32()?;
-                let inner = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
-                let len = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
                 let bound = reader.f64()?;
-                let encryptor = match reader.u8()? {
-                    0 => Encryptor::SecretKey,
-                    1 => Encryptor::PublicKey,
-                    other => return Err(reader.error(format!("key {other}"), "0 or 1")),
-                };
-                let security = match reader.u32()? {
-                    0 => None,
-                    bits => Some(SecurityLevel::from_bits(bits)?),
-                };
-                reader.expect_end()?;
-                if secure && security.is_none() {
-                    return Err(Error::Parameter {
-                        what: "security",
-                        got: "parameters made with `insecure_degree`".into(),
-                        expected: "128, 192 or 256 bits".into(),
-                        hint: "read test parameters with `insecure_from_bytes`",
-                    });
-                }
-                // Before anything is precomputed: a message of a few bytes must not ask for large tables.
-                if let Some(level) = security {
-                    let log_qp = cipherblas_rlwe::chain::log2_qp(&spec.ring);
-                    security::check(level, spec.ring.degree, log_qp)?;
-                }
-                if spec.ring.degree > 1 << 15 || len > spec.ring.degree {
-                    return Err(reader.error(
-                        format!("degree {}, lines of {len}", spec.ring.degree),
-                        "a degree up to 2^15, and no longer lines",
-                    ));
-                }
+                let (inner, len, encryptor, security) = coded::read_job(reader, secure)?;
+                coded::check_spec(reader, &spec, len, security)?;
                 let job = Job {
                     precision_bits,
                     inner,
@@ -391,21 +357,9 @@ impl fmt::Debug for Params {
 /// What it holds, how precisely, security, primes, sizes.
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ring, top) = (self.ring(), self.depth());
-        let security = match self.security() {
-            Some(level) => format!(
-                "{} bits classical (log2 of the largest modulus = {:.1} of at most {})",
-                level.bits(),
-                self.log2_modulus(),
-                security::max_log_qp(level, self.degree()).unwrap_or(0)
-            ),
-            None => format!(
-                "INSECURE, for tests only (log2 of the largest modulus = {:.1})",
-                self.log2_modulus()
-            ),
-        };
+        let top = self.depth();
         writeln!(f, "CKKS matrices, lines of up to {} values", self.degree())?;
-        writeln!(f, "  security       {security}")?;
+        coded::describe_security(self.security(), self.degree(), self.log2_modulus(), f)?;
         writeln!(
             f,
             "  products       {top} in a row, sums of {}, values up to {}, right to 2^-{} of the factors' largest values times sqrt({})",
@@ -415,6 +369,6 @@ impl fmt::Display for Params {
             self.inner()
         )?;
         writeln!(f, "  scale          2^{:.1}", self.scale(top).log2())?;
-        coded::describe(ring, f)
+        coded::describe(self.ring(), f)
     }
 }

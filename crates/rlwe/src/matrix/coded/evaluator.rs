@@ -214,6 +214,7 @@ impl<C: Coding> CodedEvaluator<C> {
         let bounds = self.params.product(&Product {
             operation,
             level,
+            padded: shape.padded,
             terms: &bounds,
             distinct,
         })?;
@@ -376,7 +377,9 @@ impl<C: Coding> MatrixScheme for CodedEvaluator<C> {
         let shape = x.shape().transposed(OPERATION, self.max_len())?;
         let level = self.level(OPERATION, [x])?;
         let keys = self.keys_for(OPERATION, shape.padded, false)?;
-        let (factors, bounds) = self.params.reformatted(OPERATION, level, &x.bounds)?;
+        let (factors, bounds) =
+            self.params
+                .reformatted(OPERATION, level, shape.padded, &x.bounds)?;
         let inner = Self::multiplied(&packed(&x.inner), &factors)?;
         Ok(self.result(inner.reformat(keys)?, bounds))
     }

@@ -14,12 +14,13 @@ pub use evaluator::CodedEvaluator;
 pub use keys::{CodedPublicKey, CodedSecretKey};
 pub use search::{Candidate, Search, product_error, reformat_error};
 pub use wire::{
-    evaluation_keys_bytes, read_evaluation_keys, read_parameters, read_spec, write_evaluation_keys,
-    write_spec,
+    JobParts, check_spec, evaluation_keys_bytes, read_evaluation_keys, read_job, read_parameters,
+    read_spec, write_evaluation_keys, write_job, write_spec,
 };
 
 use super::{Block, MatrixRing};
 use crate::keys::SecretKey;
+use cipherblas_scheme::security::{self, SecurityLevel};
 use cipherblas_scheme::wire::{ParameterId, Reader, SchemeId, Writer};
 use cipherblas_scheme::{Result, Value, WeightMatrix};
 use std::fmt;
@@ -56,6 +57,8 @@ pub struct Product<'a, B> {
     pub operation: &'static str,
     /// The level of the factors.
     pub level: usize,
+    /// The grid of their lines.
+    pub padded: usize,
     /// The terms.
     pub terms: &'a [Term<'a, B>],
     /// Whether the errors of the terms' left factors are independent of each other, and those of the right ones too.
@@ -149,7 +152,7 @@ pub trait Coding: Clone + PartialEq + Send + Sync + Debug + 'static {
         terms: &[(WeightMatrix<'_, Self::Value>, &Self::Bounds)],
         distinct: bool,
     ) -> Result<Weighted<Self::Bounds>>;
-    /// Factors to multiply a block at `level` by before a change of format, and its bounds at the level below.
+    /// Factors to multiply a block at `level` by before a change of format on a grid of `padded`, and its bounds at the level below.
     ///
     /// # Errors
     /// `Overflow`, `Noise`.
@@ -157,6 +160,7 @@ pub trait Coding: Clone + PartialEq + Send + Sync + Debug + 'static {
         &self,
         operation: &'static str,
         level: usize,
+        padded: usize,
         bounds: &Self::Bounds,
     ) -> Result<(Vec<i64>, Self::Bounds)>;
 
@@ -167,6 +171,30 @@ pub trait Coding: Clone + PartialEq + Send + Sync + Debug + 'static {
     /// # Errors
     /// `Wire`.
     fn read_bounds(&self, level: usize, reader: &mut Reader<'_>) -> Result<Self::Bounds>;
+}
+
+/// A line of a parameters' display: security.
+///
+/// # Errors
+/// Those of the formatter.
+pub fn describe_security(
+    security: Option<SecurityLevel>,
+    degree: usize,
+    log2_modulus: f64,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    match security {
+        Some(level) => writeln!(
+            f,
+            "  security       {} bits classical (log2 of the largest modulus = {log2_modulus:.1} of at most {})",
+            level.bits(),
+            security::max_log_qp(level, degree).unwrap_or(0)
+        ),
+        None => writeln!(
+            f,
+            "  security       INSECURE, for tests only (log2 of the largest modulus = {log2_modulus:.1})"
+        ),
+    }
 }
 
 /// Lines of a parameters' display: degree, primes by level, special primes, what a block and a key take.

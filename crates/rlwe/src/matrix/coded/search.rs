@@ -102,7 +102,7 @@ impl Search {
             let digits = (chain.base_primes() + level * chain.level_primes()) as f64;
             let switch = n * ERROR_VARIANCE / 12.0 * digits / (2.0 * margin_bits).exp2();
             let rounding = (1.0 + 2.0 * n / 3.0) / 12.0;
-            let spread = (switch + rounding).sqrt() * n.sqrt();
+            let spread = ((switch + rounding) * n * 2.0 * n / 3.0).sqrt();
             let scaled = spread * (log2_g[level] - log2_q(level)).exp2();
             0.5 * scaled + rounding.sqrt()
         });
@@ -246,16 +246,17 @@ impl Search {
 }
 
 /// Everything that a product to the level below `level` adds to the error of a value, in units of its phase there (with a
-/// plaintext modulus: multiplied by it): the change of modulus, the change of format, back to narrow residues.
-pub fn product_error(ring: &MatrixRing, level: usize) -> f64 {
-    let format = noise::product_rounding(ring) + format(ring, level - 1, true);
+/// plaintext modulus: multiplied by it): the change of modulus, the change of format of lines on a grid of `padded`, back to
+/// narrow residues.
+pub fn product_error(ring: &MatrixRing, level: usize, padded: usize) -> f64 {
+    let format = noise::product_rounding(ring) + format(ring, level - 1, padded, true);
     finished(ring, level, format)
 }
 
 /// As [`product_error`], for a change of format alone.
-pub fn reformat_error(ring: &MatrixRing, level: usize) -> f64 {
-    let format = noise::switch_rounding(ring) / ring.plaintext().map_or(1.0, |t| t as f64)
-        + format(ring, level - 1, false);
+pub fn reformat_error(ring: &MatrixRing, level: usize, padded: usize) -> f64 {
+    let t = ring.plaintext().map_or(1.0, |t| t as f64);
+    let format = noise::switch_rounding(ring) / t + format(ring, level - 1, padded, false);
     finished(ring, level, format)
 }
 
@@ -266,13 +267,12 @@ fn finished(ring: &MatrixRing, level: usize, format: f64) -> f64 {
     t * format * ratio * (1.0 + 1e-9) + noise::switch_rounding(ring)
 }
 
-/// What a change of format at `level` adds, in units of its Q: every coefficient of a result is a sum over at most N
-/// automorphisms of the errors of at most three key switches each, whose variance is that of a switch,
-/// `N 10.5 / 12 sum_d (Q_d / P)^2`, and of its rounding, `(1 + 2N/3) / 12`; in a product also times the secret, of weight
-/// about 2N/3. Relinearization and packing add at most as much as what is not multiplied by the secret.
-fn format(ring: &MatrixRing, level: usize, product: bool) -> f64 {
+/// What a change of format at `level` adds, in units of its Q: a column is a sum over at most N automorphisms of the errors of
+/// at most three key switches each, whose variance is that of a switch, `N 10.5 / 12 sum_d (Q_d / P)^2`, and of its rounding,
+/// `(1 + w) / 12` with w the secret's weight; in a product also times the secret. Packing multiplies columns by the stride.
+fn format(ring: &MatrixRing, level: usize, padded: usize, product: bool) -> f64 {
     let n = ring.degree() as f64;
-    let weight = noise::secret_weight(ring.degree());
+    let rho = n / padded as f64;
     let log_p = ring.ring().log2_p();
     let digits: f64 = ring
         .ring()
@@ -280,8 +280,8 @@ fn format(ring: &MatrixRing, level: usize, product: bool) -> f64 {
         .iter()
         .map(|d| (2.0 * (d - log_p)).exp2())
         .sum();
+    let weight = noise::secret_weight(ring.degree());
     let switch = n * ERROR_VARIANCE / 12.0 * digits + (1.0 + weight) / 12.0;
-    let sums = 3.0 * n * switch;
-    let secret = if product { 2.0 + weight } else { 2.0 };
-    noise::TAIL * (sums * secret).sqrt()
+    let columns = 3.0 * n * switch * if product { 2.0 + weight } else { 2.0 };
+    noise::TAIL * rho * columns.sqrt()
 }

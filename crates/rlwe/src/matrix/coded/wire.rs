@@ -1,9 +1,11 @@
 use super::block::CodedBlock;
-use super::{CodedPublicKey, Coding};
+use super::{CodedPublicKey, Coding, Encryptor};
+use crate::chain::log2_qp;
 use crate::evaluation::EvaluationKeys;
 use crate::matrix::{MatrixSpec, wire as blocks};
 use crate::ring::RingSpec;
 use crate::wire as keys;
+use cipherblas_scheme::security::{self, SecurityLevel};
 use cipherblas_scheme::wire::{
     Expected, Header, KeyId, Kind, ParameterId, Reader, SchemeId, Writer,
 };
@@ -12,6 +14,8 @@ use std::sync::Arc;
 
 /// Primes in a list, and levels, that a reader allows: far more than any ring has.
 const MOST: usize = 256;
+/// The largest ring degree.
+const MOST_DEGREE: usize = 1 << 15;
 
 fn header<C: Coding>(kind: Kind, params: &C, key: KeyId) -> Header {
     Header::new(kind, C::SCHEME, params.id(), key)
@@ -176,6 +180,73 @@ pub fn read_spec(reader: &mut Reader<'_>) -> Result<MatrixSpec> {
         narrow,
         plaintext,
     })
+}
+
+/// What both schemes' parameters say about their use: the inner dimension, the length of lines, whose encryptions they are for,
+/// security.
+pub type JobParts = (usize, usize, Encryptor, Option<SecurityLevel>);
+
+/// Writes what [`read_job`] reads.
+pub fn write_job(writer: &mut Writer, (inner, len, encryptor, security): JobParts) {
+    writer.u64(inner as u64);
+    writer.u64(len as u64);
+    writer.u8(match encryptor {
+        Encryptor::SecretKey => 0,
+        Encryptor::PublicKey => 1,
+    });
+    writer.u32(security.map_or(0, SecurityLevel::bits));
+}
+
+/// Reads what parameters are for.
+///
+/// # Errors
+/// `Wire`; `Parameter` for parameters without security, if they have to be `secure`.
+pub fn read_job(reader: &mut Reader<'_>, secure: bool) -> Result<JobParts> {
+    let inner = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
+    let len = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
+    let encryptor = match reader.u8()? {
+        0 => Encryptor::SecretKey,
+        1 => Encryptor::PublicKey,
+        other => return Err(reader.error(format!("key {other}"), "0 or 1")),
+    };
+    let security = match reader.u32()? {
+        0 => None,
+        bits => Some(SecurityLevel::from_bits(bits)?),
+    };
+    if secure && security.is_none() {
+        return Err(Error::Parameter {
+            what: "security",
+            got: "parameters made with `insecure_degree`".into(),
+            expected: "128, 192 or 256 bits".into(),
+            hint: "read test parameters with `insecure_from_bytes`",
+        });
+    }
+    Ok((inner, len, encryptor, security))
+}
+
+/// Checks a specification that nobody vouches for, before anything is precomputed: a message of a few bytes must not ask for
+/// large tables. Nothing is left to read.
+///
+/// # Errors
+/// `Wire`; `Parameter` if it is not as secure as it says.
+pub fn check_spec(
+    reader: &Reader<'_>,
+    spec: &MatrixSpec,
+    len: usize,
+    security: Option<SecurityLevel>,
+) -> Result<()> {
+    reader.expect_end()?;
+    let degree = spec.ring.degree;
+    if degree > MOST_DEGREE || len > degree {
+        return Err(reader.error(
+            format!("degree {degree}, lines of {len}"),
+            format!("a degree up to {MOST_DEGREE}, and no longer lines"),
+        ));
+    }
+    match security {
+        Some(level) => security::check(level, degree, log2_qp(&spec.ring)),
+        None => Ok(()),
+    }
 }
 
 /// Reads parameters: opens the envelope, lets `assemble` read and validate the payload, and compares the identifier of the
