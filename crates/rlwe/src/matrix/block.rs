@@ -2,17 +2,13 @@
 
 use super::ring::MatrixRing;
 use super::{parameter_error, shape_error};
-use cipherblas_math::narrow::Prime;
+use cipherblas_math::narrow::{self, Prime};
 use cipherblas_math::sample::Seed;
 use cipherblas_scheme::matrix::MIN_PADDED_LEN;
 use cipherblas_scheme::wire::KeyId;
 use cipherblas_scheme::{Error, Lines, Result};
-use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
-
-/// Residues that a task works on at least.
-const GRAIN: usize = 1 << 15;
 
 /// How a block's values lie in ciphertexts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,22 +187,21 @@ impl Block {
         Ok(())
     }
 
-    /// A block alike with other residues, no longer seeded.
-    fn computed(&self, f: impl Fn(Prime, &mut [i16], Half) + Sync) -> Self {
-        let map = |source: &[i16], half: fn(usize) -> Half| {
+    /// A block alike with other residues, no longer seeded: `f(prime, its residues, the same of other)`.
+    fn computed(&self, other: &Self, f: impl Fn(Prime, &mut [i16], &[i16])) -> Self {
+        let primes = self.ring.primes_at(self.level);
+        let map = |source: &[i16], other: &[i16]| {
             let mut out = source.to_vec();
-            let len = out.len() / self.ring.narrow_len(self.level);
-            for (k, part) in out.chunks_mut(len).enumerate() {
-                let prime = self.ring.prime(k);
-                part.par_chunks_mut(GRAIN)
-                    .enumerate()
-                    .for_each(|(i, chunk)| f(prime, chunk, half(k * len + i * GRAIN)));
+            let len = out.len() / primes.len();
+            let parts = out.chunks_mut(len).zip(other.chunks(len));
+            for (&prime, (x, y)) in primes.iter().zip(parts) {
+                f(prime, x, y);
             }
             Arc::new(out)
         };
         Self {
-            b: map(&self.b, Half::B),
-            a: map(&self.a, Half::A),
+            b: map(&self.b, &other.b),
+            a: map(&self.a, &other.a),
             seed: None,
             ..self.clone()
         }
@@ -218,12 +213,7 @@ impl Block {
     /// `KeyMismatch`, `Shape`, `Depth` for other levels.
     pub fn add(&self, other: &Self) -> Result<Self> {
         self.check_alike("add", other)?;
-        Ok(self.computed(|prime, x, half| {
-            let y = half.of(other, x.len());
-            x.iter_mut()
-                .zip(y)
-                .for_each(|(x, &y)| *x = fold(prime, *x + y));
-        }))
+        Ok(self.computed(other, narrow::add_assign))
     }
 
     /// `self - other`: errors add up.
@@ -232,62 +222,34 @@ impl Block {
     /// As [`add`](Self::add).
     pub fn sub(&self, other: &Self) -> Result<Self> {
         self.check_alike("sub", other)?;
-        Ok(self.computed(|prime, x, half| {
-            let y = half.of(other, x.len());
-            x.iter_mut()
-                .zip(y)
-                .for_each(|(x, &y)| *x = fold(prime, *x - y));
-        }))
+        Ok(self.computed(other, narrow::sub_assign))
     }
 
     /// `-self`.
     #[must_use]
     pub fn negate(&self) -> Self {
-        self.computed(|_, x, _| x.iter_mut().for_each(|x| *x = -*x))
+        self.multiple(-1)
     }
 
     /// `factor * self`, without a change of level: the error is multiplied too.
     ///
     /// # Errors
-    /// `Parameter` for a factor of 2^62 or more.
+    /// `Parameter` for a factor of 2^31 or more.
     pub fn scale(&self, factor: i64) -> Result<Self> {
-        if factor.unsigned_abs() >= 1 << 62 {
+        if factor.unsigned_abs() >= 1 << 31 {
             return Err(parameter_error(
                 "integer factor",
                 factor,
-                "less than 2^62 in absolute value",
+                "less than 2^31 in absolute value",
                 "scale the values before encryption",
             ));
         }
-        Ok(self.computed(|prime, x, _| {
-            let p = f64::from(prime.value());
-            let (factor, inverse) = (f64::from(prime.reduce_i64(factor)), 1.0 / p);
-            x.iter_mut()
-                .for_each(|x| *x = centred(f64::from(*x) * factor, p, inverse) as i16);
-        }))
+        Ok(self.multiple(factor))
     }
-}
 
-/// Part of a block's residues: which half, from which index on.
-enum Half {
-    B(usize),
-    A(usize),
-}
-
-impl Half {
-    fn of(self, block: &Block, len: usize) -> &[i16] {
-        match self {
-            Self::B(start) => &block.b[start..start + len],
-            Self::A(start) => &block.a[start..start + len],
-        }
+    fn multiple(&self, factor: i64) -> Self {
+        self.computed(self, |prime, x, _| narrow::scale_assign(prime, x, factor))
     }
-}
-
-/// The centred residue of `|x| < 3 p / 2`. Constant time.
-#[inline]
-pub(crate) fn fold(prime: Prime, x: i16) -> i16 {
-    let (p, half) = (prime.value(), prime.half());
-    x - (p & -i16::from(x > half)) + (p & -i16::from(x < -half))
 }
 
 /// The centred remainder of an integer `|x| <= 2^49` modulo an odd `p >= 3`, given `1 / p`: `x / p` is at least `1 / (2 p)`

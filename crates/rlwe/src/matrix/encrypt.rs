@@ -321,8 +321,8 @@ impl Block {
                 let mut a = c1;
                 for (k, a) in a.chunks_mut(n).enumerate() {
                     let prime = ring.prime(k);
-                    let factor = error_factor(ring, prime) as i16;
-                    a.iter_mut().for_each(|x| *x = prime.mul(*x, factor));
+                    let factor = error_factor(ring, prime) as i64;
+                    narrow::scale_assign(prime, a, factor);
                 }
                 (b, a)
             })

@@ -6,7 +6,6 @@ use super::shape_error;
 use crate::ring::from_math;
 use cipherblas_math::narrow::{self, Strided, StridedMut};
 use cipherblas_scheme::{Error, Lines, Result};
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// A plain matrix of integers, row by row.
@@ -79,12 +78,8 @@ impl Block {
         for (k, (b, a)) in parts.enumerate() {
             let prime = ring.prime(k);
             for (t, (weights, block)) in terms.iter().enumerate() {
-                let reduced: Vec<i16> = weights
-                    .values
-                    .par_iter()
-                    .with_min_len(1 << 12)
-                    .map(|&w| prime.reduce_i64(w))
-                    .collect();
+                let mut reduced = vec![0i16; weights.values.len()];
+                narrow::reduce_i64(prime, weights.values, &mut reduced);
                 let columns = |start: usize, count: usize| {
                     Strided::new(&reduced[start..], rows, count, weights.cols, 1)
                 };

@@ -7,7 +7,7 @@
 //! lines of m and of n values, `m n k` multiply-adds for `b b'`, `m N k` and `n N k` for the mixed ones, and
 //! `N N k / rho` for `a a'`, whose sum over x runs along diagonals afterwards.
 
-use super::block::{Block, Shape, fold};
+use super::block::{Block, Shape};
 use super::ring::MatrixRing;
 use super::shape_error;
 use super::transpose::{self, Product, Rows};
@@ -125,10 +125,8 @@ fn sum_diagonals(prime: Prime, d: &[i16], rho: usize, out: &mut [i16]) {
                     }
                 } else {
                     // `sum` holds H of the row before: out goes its first row, then all is shifted, and a new row comes in.
-                    let (old, sign) = row(d, n, w - 1);
-                    for (s, &o) in sum.iter_mut().zip(old) {
-                        *s = fold(prime, *s - if sign { -o } else { o });
-                    }
+                    let (old, negated) = row(d, n, w - 1);
+                    add_signed(prime, &mut sum, old, !negated);
                     sum.rotate_right(1);
                     sum[0] = -sum[0];
                     add_shifted(prime, &mut sum, row(d, n, w + rho - 1), rho - 1);
@@ -147,20 +145,17 @@ fn row(d: &[i16], n: usize, w: usize) -> (&[i16], bool) {
 /// `sum += X^-x row`.
 fn add_shifted(prime: Prime, sum: &mut [i16], (row, negated): (&[i16], bool), x: usize) {
     let n = sum.len();
-    let add = |sum: &mut [i16], part: &[i16], negated: bool| {
-        if negated {
-            for (s, &r) in sum.iter_mut().zip(part) {
-                *s = fold(prime, *s - r);
-            }
-        } else {
-            for (s, &r) in sum.iter_mut().zip(part) {
-                *s = fold(prime, *s + r);
-            }
-        }
-    };
     let (head, tail) = sum.split_at_mut(n - x);
-    add(head, &row[x..], negated);
-    add(tail, &row[..x], !negated);
+    add_signed(prime, head, &row[x..], negated);
+    add_signed(prime, tail, &row[..x], !negated);
+}
+
+fn add_signed(prime: Prime, sum: &mut [i16], part: &[i16], negated: bool) {
+    if negated {
+        narrow::sub_assign(prime, sum, part);
+    } else {
+        narrow::add_assign(prime, sum, part);
+    }
 }
 
 /// Residues of a matrix modulo all narrow primes of a level, to the wide ones of the level below.
