@@ -1,7 +1,8 @@
-//! Encrypted matrices through the public interface: random shapes over small rings, and what is refused.
+//! Encrypted matrices through the public interface: random shapes over small rings, sampled entries at N = 4096, and what is
+//! refused.
 
 use cipherblas_rlwe::matrix::{
-    Block, MatrixRing, MatrixShape, MatrixSpec, Shape, Weights%%,
+    Block, MatrixRing, MatrixShape, MatrixSpec, Shape, Weights, noise, transpose,
 };
 use cipherblas_rlwe::{EvaluationKeys, SecretKey};
 use cipherblas_scheme::security::SecurityLevel;
@@ -119,6 +120,55 @@ proptest! {
             terms.sum()
         })?;
     }
+}
+
+/// Sampled entries at N = 4096, as reals.
+fn sampled(lines: usize, m: usize, n: usize, padded: usize) {
+    const BITS: u32 = 28;
+    let Setup {
+        ring,
+        secret,
+        keys,
+        mut rng,
+    } = setup(4096, padded, None, 9);
+    ring.check_security(SecurityLevel::Classical128).unwrap();
+    let bound = 1i64 << BITS;
+    let (x, y) = (
+        values(&mut rng, lines * m, bound),
+        values(&mut rng, lines * n, bound),
+    );
+    let l = Block::encrypt(&ring, &secret, &x, packed(lines, m, padded), 1, &mut rng).unwrap();
+    let r = Block::encrypt(&ring, &secret, &y, packed(lines, n, padded), 1, &mut rng).unwrap();
+    let out = Block::gemm_tn(&[(&l, &r)], Side::Right, &keys).unwrap();
+    let ratio = (ring.log2_g(0) - ring.log2_g(1)).exp2();
+    let got = out.phase_real(&secret, ratio).unwrap();
+    // Errors of the factors, at their worst, and what the product adds.
+    let fresh = noise::fresh_secret(&ring);
+    let k = (lines.div_ceil(4096 / padded) * (4096 / padded)) as f64;
+    let of_factors = k * fresh * (2.0 * bound as f64 + fresh);
+    let added = noise::product(&ring, 1, 4096 / padded).unwrap();
+    let most = of_factors + added / ratio;
+    let mut worst = 0f64;
+    for sample in 0..300 {
+        let (u, v) = (sample * 7919 % m, sample * 104_729 % n);
+        let expected = entry(&x, &y, (m, n), u, v);
+        worst = worst.max((got[v * m + u] - expected as f64).abs());
+    }
+    assert!(worst <= most, "{worst:e} {most:e}");
+    assert!(worst > most / 4096.0, "{worst:e} {most:e}");
+}
+
+#[test]
+fn entries_of_a_large_ring_are_right() {
+    sampled(70, 61, 64, 64);
+    sampled(9, 700, 1024, 1024);
+}
+
+#[test]
+#[ignore = "minutes: run with --deep"]
+fn entries_of_full_lines_are_right() {
+    sampled(300, 4096, 4000, 4096);
+    sampled(4096, 2048, 2048, 2048);
 }
 
 #[test]

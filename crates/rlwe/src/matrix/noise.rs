@@ -12,7 +12,9 @@
 //! of the phase modulo the level's `G` (or of `Q`, where said).
 
 use super::ring::MatrixRing;
+use super::transpose::TransposeNoise;
 use cipherblas_math::sample::{ERROR_BOUND, ERROR_VARIANCE};
+use cipherblas_scheme::{Error, Result};
 
 /// `sqrt(2 ln(2 * 2^88))`, rounded up.
 pub const TAIL: f64 = 11.11;
@@ -74,4 +76,51 @@ pub fn lower(ring: &MatrixRing, _level: usize) -> f64 {
 pub fn product_rounding(ring: &MatrixRing) -> f64 {
     let weight = secret_weight(ring.degree());
     roundings(1.0) + roundings(2.0 * weight) + roundings(weight * weight)
+}
+
+/// What [`gemm_tn`](super::Block::gemm_tn) and [`syrk`](super::Block::syrk) of blocks at `level` on a grid of stride `stride` add,
+/// in units of `G_{level-1}`; the error of the sums of products themselves is multiplied by `G_{level-1} / G_level`.
+///
+/// # Errors
+/// `Depth` at level 0 or beyond the top; `Parameter` for a stride that the ring does not have.
+pub fn product(ring: &MatrixRing, level: usize, stride: usize) -> Result<f64> {
+    let format = format_noise("bound on the error of a product", ring, level, stride)?;
+    Ok(step(ring, level, product_rounding(ring) + format.product()))
+}
+
+/// As [`product`], for [`reformat`](super::Block::reformat).
+///
+/// # Errors
+/// As [`product`].
+pub fn reformat(ring: &MatrixRing, level: usize, stride: usize) -> Result<f64> {
+    let format = format_noise(
+        "bound on the error of a change of format",
+        ring,
+        level,
+        stride,
+    )?;
+    let rounding = roundings(1.0 + secret_weight(ring.degree()));
+    Ok(step(ring, level, rounding + format.reformat()))
+}
+
+fn format_noise(
+    operation: &'static str,
+    ring: &MatrixRing,
+    level: usize,
+    stride: usize,
+) -> Result<TransposeNoise> {
+    if level == 0 {
+        return Err(Error::Depth {
+            operation,
+            needed: 1,
+            left: 0,
+        });
+    }
+    TransposeNoise::new(ring.ring(), level - 1, stride)
+}
+
+/// From an error modulo `Q_{level-1}`, where phases are divided by t, to one modulo `G_{level-1}`.
+fn step(ring: &MatrixRing, level: usize, wide: f64) -> f64 {
+    let ratio = (ring.log2_g(level - 1) - ring.log2_q(level - 1)).exp2();
+    errors_are_multiples_of(ring) * wide * ratio + switch_rounding(ring)
 }
