@@ -7,6 +7,8 @@ use crate::backend::{Backend, Kind};
 use crate::error::{MathError, Result};
 use crate::modulus::Modulus;
 use crate::narrow::{Basis, Rule, Strided, StridedMut, ToWide, gemm_with, reduce_scaled_with};
+#[cfg(target_arch = "x86_64")]
+use crate::pointwise::Kernels;
 use rayon::prelude::*;
 
 use super::MAX_WEIGHT_BITS;
@@ -44,7 +46,7 @@ pub fn residues_with(
     check_shapes(&a, &b, out)?;
     let a = lazy(backend, modulus, a)?;
     let b = lazy(backend, modulus, b)?;
-    product(backend, modulus, a, modulus.bits() - 1, b, out)
+    product(backend, modulus, &a, modulus.bits() - 1, &b, out)
 }
 
 /// As [`residues`], where `a` holds plain integers of absolute value below `2^bits`: fewer bits cost less.
@@ -96,7 +98,7 @@ pub fn weighted_with(
             .for_each(|x| *x = modulus.residue_i64(*x as i64));
     }
     let b = lazy(backend, modulus, b)?;
-    product(backend, modulus, a, bits.min(residue_bits), b, out)
+    product(backend, modulus, &a, bits.min(residue_bits), &b, out)
 }
 
 fn error(got: String, expected: String, hint: &'static str) -> MathError {
@@ -154,16 +156,19 @@ fn lazy(backend: Backend, modulus: Modulus, x: Strided<'_, f64>) -> Result<Vec<f
             "reduce the entries modulo the prime",
         )
     })?;
-    out.par_chunks_mut(CHUNK)
-        .for_each(|x| match backend.kind() {
-            // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { balance(p, x) },
-            Kind::Scalar => x
-                .iter_mut()
-                .for_each(|x| *x = modulus.residue(modulus.canonical(*x))),
-        });
+    balance_with(backend, modulus, &mut out);
     Ok(out)
+}
+
+fn balance_with(backend: Backend, modulus: Modulus, x: &mut [f64]) {
+    x.par_chunks_mut(CHUNK).for_each(|x| match backend.kind() {
+        // SAFETY: `Kind::Avx2` is proof of AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => unsafe { balance(modulus.value() as f64, x) },
+        Kind::Scalar => x
+            .iter_mut()
+            .for_each(|x| *x = modulus.residue(modulus.canonical(*x))),
+    });
 }
 
 /// At most `p / 2`: quotients are at most 1, and right but for ties, of which an odd prime has none.
@@ -176,13 +181,49 @@ fn balance(p: f64, x: &mut [f64]) {
     }
 }
 
+/// [`combine`](super::combine) through narrow primes, some coefficients at a time: checked arguments, lazy inputs.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn combine(
+    kernels: &Kernels,
+    weights: &[f64],
+    weight_bits: u32,
+    inputs: &[&[f64]],
+    outputs: &mut [&mut [f64]],
+) {
+    const COEFFICIENTS: usize = 4096;
+    let (backend, modulus) = (kernels.backend(), kernels.modulus());
+    let residue_bits = modulus.bits() - 1;
+    let mut a = weights.to_vec();
+    if weight_bits > residue_bits {
+        a.iter_mut()
+            .for_each(|x| *x = modulus.residue_i64(*x as i64));
+    }
+    let n = inputs[0].len();
+    for start in (0..n).step_by(COEFFICIENTS) {
+        let length = COEFFICIENTS.min(n - start);
+        let mut b = Vec::with_capacity(inputs.len() * length);
+        for x in inputs {
+            b.extend_from_slice(&x[start..start + length]);
+        }
+        balance_with(backend, modulus, &mut b);
+        let mut out = vec![0.0; outputs.len() * length];
+        let view = StridedMut::row_major(&mut out, outputs.len(), length);
+        let bits = weight_bits.min(residue_bits);
+        view.and_then(|mut view| product(backend, modulus, &a, bits, &b, &mut view))
+            .expect("at most 113 bits of 646, and shapes that fit");
+        for (output, row) in outputs.iter_mut().zip(out.chunks_exact(length)) {
+            output[start..start + length].copy_from_slice(row);
+        }
+    }
+}
+
 /// `a` has entries below `2^a_bits`, `b` balanced residues, below `2^(bits - 1)`; both are row after row.
 fn product(
     backend: Backend,
     modulus: Modulus,
-    a: Vec<f64>,
+    a: &[f64],
     a_bits: u32,
-    b: Vec<f64>,
+    b: &[f64],
     out: &mut StridedMut<'_, f64>,
 ) -> Result<()> {
     let (m, n) = (out.rows(), out.cols());
@@ -196,8 +237,8 @@ fn product(
     let (mut left, mut right) = (vec![0i16; m * k], vec![0i16; k * n]);
     let mut results = vec![vec![0i16; m * n]; basis.len()];
     for (&prime, result) in basis.primes().iter().zip(&mut results) {
-        reduce_scaled_with(backend, prime, &a, 1.0, &mut left)?;
-        reduce_scaled_with(backend, prime, &b, 1.0, &mut right)?;
+        reduce_scaled_with(backend, prime, a, 1.0, &mut left)?;
+        reduce_scaled_with(backend, prime, b, 1.0, &mut right)?;
         gemm_with(
             backend,
             prime,

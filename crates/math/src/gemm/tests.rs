@@ -311,3 +311,16 @@ fn matrices_that_do_not_fit() {
 fn cut_for_threads() {
     check_product(largest_prime(45), 20, (40, 30, 5001), Fill::Random, 3);
 }
+
+/// Enough rows and columns for narrow primes.
+#[test]
+fn many_rows() {
+    for (bits, fill) in [
+        (50, Fill::Random),
+        (50, Fill::ExtremePositive),
+        (35, Fill::Extreme),
+    ] {
+        check_product(largest_prime(50), bits, (NARROW, NARROW + 1, 37), fill, 3);
+    }
+    check_product(largest_prime(40), 50, (NARROW, NARROW, 9), Fill::Random, 4);
+}
