@@ -25,7 +25,7 @@ fn figures(max_len: usize) -> Figures {
         max_depth: 1,
         ciphertext_bytes: [3, 6].map(|primes| 4 * primes * max_len).to_vec(),
         narrow_primes: vec![3, 6],
-        precision: Precision::Bits(20.0),
+        precision: Precision::Within(1.5e-5),
     }
 }
 
@@ -127,14 +127,14 @@ fn figures_come_from_evaluators() {
     assert!(result.bytes() <= planned_out);
     assert_eq!(plan.peak_bytes(), Some(planned_in + planned_out));
     // Not known until somebody says so.
-    assert_eq!(plan.error(1.0, 1.0), None);
+    assert_eq!(plan.error(), None);
     let exact = figures.precision(Precision::Exact);
     assert_eq!(
         Gemm::gram(500, 20)
             .coefficients(&exact)
             .plan()
             .unwrap()
-            .error(1.0, 1.0),
+            .error(),
         Some(0.0)
     );
 }
@@ -201,12 +201,11 @@ fn small_products_go_to_slots_and_large_ones_to_coefficients() {
         "1024",
         "relinearization",
         "precision",
-        "2^-20",
+        "1.50e-5",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
-    // 2^-20 times the root of 1024.
-    assert_eq!(large.error(2.0, 0.5), Some(32.0 / 1_048_576.0));
+    assert_eq!(large.error(), Some(1.5e-5));
     // At full size the four products, and no more.
     let largest = plan(4096);
     let (plain, residues) = largest.multiply_adds();

@@ -61,7 +61,7 @@ impl Store {
     /// No more than `bytes` of blocks in memory: half of them kept by matrices, the rest for what operations work on (blocks
     /// read back, the result, and its serialized form while it is written). What does not fit is written to files in a new
     /// directory inside `parent`, one for each block. Products take their terms in as many parts as the budget asks for; each
-    /// part costs one more change of format. What a scheme itself needs during a product comes on top
+    /// part costs one more change of format, and adds its error. What a scheme itself needs during a product comes on top
     /// (the plan tells how much).
     ///
     /// # Errors

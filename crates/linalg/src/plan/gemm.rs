@@ -67,8 +67,9 @@ pub enum Regime {
 pub enum Precision {
     /// Integers, exactly.
     Exact,
-    /// Entries of a product of inner dimension `k` of values bounded by `u` and `v` are right to `2^-bits u v sqrt(k)`.
-    Bits(f64),
+    /// Entries of products of fresh matrices are right to this, for data within the bound and sums within the inner dimension
+    /// that the parameters were made for: of CKKS parameters `2^-precision_bits bound^2 sqrt(inner)`.
+    Within(f64),
     /// The parameters were not asked.
     Unknown,
 }
@@ -437,14 +438,13 @@ impl GemmPlan {
             .and_then(|(_, seconds)| *seconds)
     }
 
-    /// Bound on the error of every entry for values bounded by `left` and `right`, by the precision that the parameters were
-    /// made for; `None` if it is not known.
-    pub fn error(&self, left: f64, right: f64) -> Option<f64> {
-        match self.blocked()?.precision {
+    /// Bound on the error of every entry, by the precision that the parameters were made for; `None` if it is not known.
+    pub fn error(&self) -> Option<f64> {
+        let plan = self.blocked()?;
+        match plan.precision {
             Precision::Exact => Some(0.0),
-            Precision::Bits(bits) => {
-                Some((-bits).exp2() * left * right * (self.gemm.inner as f64).sqrt())
-            }
+            // Each part of a sum has the error of a change of format.
+            Precision::Within(error) => Some(error * plan.parts as f64),
             Precision::Unknown => None,
         }
     }
@@ -503,14 +503,12 @@ impl fmt::Display for GemmPlan {
                 bytes(workspace)
             )?;
         }
-        match self.blocked().map(|plan| plan.precision) {
-            Some(Precision::Exact) => writeln!(f, "precision           exact")?,
-            Some(Precision::Bits(bits)) => writeln!(
-                f,
-                "precision           2^-{bits} of the factors' bounds times the root of {}",
-                g.inner
-            )?,
-            Some(Precision::Unknown) | None => {}
+        match self.error() {
+            Some(0.0) => writeln!(f, "precision           exact")?,
+            Some(error) => {
+                writeln!(f, "precision           every value to {error:.2e}")?;
+            }
+            None => {}
         }
         write!(
             f,

@@ -23,6 +23,8 @@ pub(super) struct Blocked {
     pub(super) multiply_adds: f64,
     pub(super) key_switches: f64,
     pub(super) formats: usize,
+    /// Parts that a sum is taken in at the most.
+    pub(super) parts: usize,
     pub(super) precision: Precision,
     pub(super) seconds: f64,
     pub(super) with_inputs: f64,
@@ -117,6 +119,7 @@ fn on_grid(gemm: &Gemm, figures: &Figures, line: usize) -> Result<Blocked> {
         multiply_adds: 0.0,
         key_switches: 0.0,
         formats: 0,
+        parts: 1,
         precision: figures.precision,
         seconds: 0.0,
         with_inputs: 0.0,
@@ -158,6 +161,7 @@ fn on_grid(gemm: &Gemm, figures: &Figures, line: usize) -> Result<Blocked> {
                     ciphertexts(a) * figures.ciphertext_bytes[below],
                 )?;
                 plan.formats += blocks * parts;
+                plan.parts = plan.parts.max(parts);
                 // Both families of rows, relinearization, packing.
                 let switches = degree + 3.0 * line as f64 + len_b * (2.0 - 1.0 / stride as f64);
                 plan.key_switches += (blocks * parts) as f64 * switches;
