@@ -312,6 +312,18 @@ fn the_method_of_a_product_is_chosen_by_the_plan() {
     };
     // All terms fit in the slots: re-packed, one product.
     assert_eq!(method(16, 4096), (MatmulMethod::Skewed, 2));
+    // Read the other way round, both are column-major, and so is the result: nothing has to be transposed.
+    let steps = |turn: bool| {
+        let plan = Plan::trace(256, 3, |t| {
+            let [a, b] = [(); 2].map(|()| {
+                let m = t.matrix(16, 16, &EncryptOptions::new())?;
+                if turn { m.transpose() } else { Ok(m) }
+            });
+            a?.matmul_by(&b?, MatmulMethod::Skewed).map(drop)
+        });
+        *plan.unwrap().counts()
+    };
+    assert_eq!(steps(false), steps(true));
     // Re-packing, masks and product would take three levels.
     assert_eq!(method(64, 4096), (MatmulMethod::OuterProducts, 2));
 }

@@ -4,7 +4,7 @@ use super::{EncryptOptions, EncryptedMatrix};
 
 use crate::kernel::matmul_small::{multiply, transposed};
 use crate::kernel::slots::{Source, gather_into};
-use crate::packing::{MatrixPacking, Skewed};
+use crate::packing::{MatrixPacking, Order, Skewed};
 use crate::plan::{Costs, Plan};
 use crate::shape::mismatch;
 use cipherblas_scheme::{Add, Error, Mul, MulPlain, Result, Rotate, Scheme};
@@ -85,6 +85,15 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
         if let Some(method) = known(chosen) {
             return Ok(method);
         }
+        let orders = [
+            self.tile("matrix x matrix")?,
+            other.tile("matrix x matrix")?,
+        ]
+        .map(|t| t.order());
+        if orders[0] != orders[1] && !self.natural_pair(other)?.0.layered() {
+            // Transposing on the way takes nearly as many masks as there are slots.
+            return Ok(MatmulMethod::OuterProducts);
+        }
         let plan = |method: MatmulMethod, depth: usize| {
             Plan::trace(slots, depth, |t| {
                 let [a, b] = [self, other]
@@ -109,8 +118,22 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
         Ok(method)
     }
 
-    /// Both in the packings of one pair: as they are, or as the partner of the one that already is, or of the pair with the lowest
-    /// estimate.
+    /// The packings to which these tiles are turned with the fewest steps: those for a result that lies as they do.
+    fn natural_pair(&self, other: &Self) -> Result<(Skewed, Skewed)> {
+        let operation = "matrix x matrix";
+        let orders = [
+            self.tile(operation)?.order(),
+            other.tile(operation)?.order(),
+        ];
+        let order = match orders {
+            [Order::ColumnMajor, Order::ColumnMajor] => Order::ColumnMajor,
+            _ => Order::RowMajor,
+        };
+        let dimensions = (self.rows, self.cols, other.cols);
+        Skewed::pair_in(order, dimensions, self.evaluator.slots())
+    }
+
+    /// Both in the packings of one pair: as they are, or the other one as the partner of the one that is, or both re-packed.
     pub(super) fn matmul_by_skewing(&self, other: &Self) -> Result<Self> {
         match (self.skewed(), other.skewed()) {
             (Some(left), Some(_)) => self.matmul_skewed(&left, other),
@@ -120,8 +143,7 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
                 self.repack(left)?.matmul_skewed(&left, other)
             }
             (None, None) => {
-                let slots = self.evaluator.slots();
-                let (left, right) = Skewed::pair(self.rows, self.cols, other.cols, slots)?;
+                let (left, right) = self.natural_pair(other)?;
                 self.repack(left)?
                     .matmul_skewed(&left, &other.repack(right)?)
             }

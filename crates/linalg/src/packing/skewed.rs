@@ -116,6 +116,19 @@ impl Skewed {
     /// # Errors
     /// `Shape` for an empty dimension.
     pub fn pair(rows: usize, inner: usize, cols: usize, slots: usize) -> Result<(Self, Self)> {
+        Self::pair_in(None, (rows, inner, cols), slots)
+    }
+
+    /// As [`pair`](Self::pair), for a result in the order given.
+    ///
+    /// # Errors
+    /// As [`pair`](Self::pair).
+    pub fn pair_in(
+        wanted: impl Into<Option<Order>>,
+        (rows, inner, cols): (usize, usize, usize),
+        slots: usize,
+    ) -> Result<(Self, Self)> {
+        let wanted = wanted.into();
         let operation = "skewed packing";
         check_dims(operation, rows, inner)?;
         check_dims(operation, inner, cols)?;
@@ -128,7 +141,7 @@ impl Skewed {
                 .is_some_and(|x| x <= slots)
         };
         let order = loop {
-            // One order is always closed; of two, the one with fewer rounds, then the one that is row-major.
+            // Without a wish, one order is always closed; of two, the one with fewer rounds, then the one that is row-major.
             let row_major = Geometry {
                 rows: m,
                 inner: k,
@@ -140,9 +153,15 @@ impl Skewed {
                 cols: m,
                 ..row_major
             };
-            let fits = |g: &Geometry| layered(m, k, n) || (g.closed() && g.width() <= slots);
+            let fits = |g: &Geometry, order: Order| {
+                wanted.is_none_or(|wanted| wanted == order)
+                    && (layered(m, k, n) || (g.closed() && g.width() <= slots))
+            };
             let better = column_major.rounds() < row_major.rounds() && !layered(m, k, n);
-            match (fits(&row_major), fits(&column_major)) {
+            match (
+                fits(&row_major, Order::RowMajor),
+                fits(&column_major, Order::ColumnMajor),
+            ) {
                 (true, true) if better => break Order::ColumnMajor,
                 (true, _) => break Order::RowMajor,
                 (false, true) => break Order::ColumnMajor,
