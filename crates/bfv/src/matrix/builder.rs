@@ -130,7 +130,7 @@ impl ParamsBuilder {
             },
             |ring| {
                 let params = Params::assemble(ring.clone(), job)?;
-                Ok(params.holds().then_some(params))
+                Ok(params.holds()?.then_some(params))
             },
         )
     }

@@ -12,7 +12,7 @@ use rand::CryptoRng;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// No honest block has a phase below half a value.
+/// A multiple by zero has half a value for a phase.
 const FLOOR: f64 = 0.5;
 
 fn bad_value(index: usize, what: &str, bound: f64) -> Error {
@@ -133,8 +133,8 @@ impl Coding for Params {
         let inverse = inverse(bounds.unit);
         let decode = |x: &i64| centre(inverse.wrapping_mul(*x as u64), bits);
         let values = Zeroizing::new(phases.iter().map(decode).collect::<Vec<_>>());
-        // A bound that is no integer is one on integers.
-        let limit = bounds.magnitude as u64;
+        // Not the magnitude that the block declares: as a threshold it would let its sender search for the largest value.
+        let limit = self.max_value() as u64;
         let good = values
             .iter()
             .fold(true, |ok, v| ok & (v.unsigned_abs() <= limit));
@@ -229,7 +229,7 @@ impl Coding for Params {
         }
         let bounds = Bounds {
             magnitude,
-            phase: self.product_phase(product),
+            phase: self.product_phase(product)?,
             unit: self.stepped(level, common),
         };
         self.held(product.operation, level - 1, bounds)
@@ -284,7 +284,7 @@ impl Coding for Params {
         padded: usize,
         bounds: &Bounds,
     ) -> Result<(Vec<i64>, Bounds)> {
-        let added = coded::reformat_error(self.ring(), level, padded) / self.modulus();
+        let added = coded::reformat_error(self.ring(), level, padded)? / self.modulus();
         let result = Bounds {
             magnitude: bounds.magnitude,
             phase: (bounds.phase * self.ratio(level) + added) * (1.0 + 1e-12),
@@ -306,7 +306,7 @@ impl Coding for Params {
             unit: reader.u64()?,
         };
         let odd = bounds.unit % 2 == 1 && bounds.unit < 1 << self.plaintext_bits();
-        if !odd || bounds.phase < FLOOR || self.held("read", level, bounds).is_err() {
+        if !odd || self.held("read", level, bounds).is_err() {
             return Err(reader.error(
                 format!(
                     "bounds {} and {}, unit {}",
@@ -319,6 +319,10 @@ impl Coding for Params {
                 ),
             ));
         }
-        Ok(bounds)
+        // The bound is the sender's word: at least that of an honest block.
+        Ok(Bounds {
+            phase: bounds.phase.max(self.floor(level)),
+            ..bounds
+        })
     }
 }

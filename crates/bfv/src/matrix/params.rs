@@ -176,20 +176,26 @@ impl Params {
         (error / self.modulus() + 0.5) * (1.0 + 1e-12)
     }
 
+    /// What no honest block's phase is below: that of a fresh one, or of roundings.
+    pub(super) fn floor(&self, level: usize) -> f64 {
+        let rounded = noise::switch_rounding(self.ring()) / self.modulus();
+        self.fresh(level, Encryptor::SecretKey).min(rounded)
+    }
+
     /// Bound on the phase of a sum of products, at the level below.
-    pub(super) fn product_phase(&self, product: &Product<'_, Bounds>) -> f64 {
+    pub(super) fn product_phase(&self, product: &Product<'_, Bounds>) -> Result<f64> {
         let level = product.level;
         let sum: f64 = product
             .terms
             .iter()
             .map(|t| t.held as f64 * t.left.phase * t.right.phase)
             .sum();
-        let added = coded::product_error(self.ring(), level, product.padded) / self.modulus();
-        (sum * self.modulus() * self.ratio(level) + added) * (1.0 + 1e-12)
+        let added = coded::product_error(self.ring(), level, product.padded)? / self.modulus();
+        Ok((sum * self.modulus() * self.ratio(level) + added) * (1.0 + 1e-12))
     }
 
     /// Whether products one after another decrypt, of the largest blocks that the parameters are for.
-    pub(super) fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> Result<bool> {
         let job = &self.parts.job;
         let padded = padded_len(job.len).unwrap_or(self.degree());
         let classes = self.degree() / padded;
@@ -199,7 +205,7 @@ impl Params {
             unit: 1,
         };
         let mut first = of(self.fresh(self.depth(), job.encryptor));
-        (1..=self.depth()).rev().all(|level| {
+        for level in (1..=self.depth()).rev() {
             let second = of(self.fresh(level, job.encryptor).max(first.phase));
             let phase = self.product_phase(&Product {
                 operation: "gemm_tn",
@@ -212,10 +218,14 @@ impl Params {
                     right: &second,
                 }],
                 distinct: false,
-            });
+            })?;
+            // Written so that NaN fails.
+            if !(0.0..=self.limit(level - 1)).contains(&phase) {
+                return Ok(false);
+            }
             first = of(phase);
-            phase <= self.limit(level - 1)
-        })
+        }
+        Ok(true)
     }
 
     /// Serializes the parameters: everything public.

@@ -151,7 +151,7 @@ impl ParamsBuilder {
                 let Ok(params) = Params::assemble(ring.clone(), scale, job) else {
                     return Ok(None);
                 };
-                let chain = params.chain();
+                let chain = params.chain()?;
                 let fits = chain.iter().enumerate().all(|(i, (bounds, wanted))| {
                     let level = self.depth - 1 - i;
                     bounds.error() <= *wanted

@@ -120,9 +120,10 @@ impl Coding for Params {
         Ok((integers, self.fresh(level, magnitude, by)))
     }
 
-    fn decode(&self, block: &Block, bounds: &Bounds, secret: &SecretKey) -> Result<Vec<f64>> {
+    fn decode(&self, block: &Block, _bounds: &Bounds, secret: &SecretKey) -> Result<Vec<f64>> {
         let values = block.phase_real(secret, self.scale(block.level()))?;
-        let limit = bounds.magnitude + self.error(bounds);
+        // Not the magnitude that the block declares: as a threshold it would let its sender search for the largest value.
+        let limit = self.max_value(block.level());
         let good = values.iter().fold(true, |ok, v| ok & (v.abs() <= limit));
         if good {
             Ok(values.to_vec())
@@ -177,7 +178,7 @@ impl Coding for Params {
 
     fn product(&self, product: &Product<'_, Bounds>) -> Result<Bounds> {
         let mut bounds = Bounds::product(product);
-        bounds.fixed += self.product_added(product.level, product.padded);
+        bounds.fixed += self.product_added(product.level, product.padded)?;
         self.held(product.operation, product.level - 1, bounds)
     }
 
@@ -219,7 +220,7 @@ impl Coding for Params {
         bounds: &Bounds,
     ) -> Result<(Vec<i64>, Bounds)> {
         let (factors, mut bounds) = self.scaled(operation, level, None, bounds)?;
-        let added = coded::reformat_error(self.ring(), level, padded);
+        let added = coded::reformat_error(self.ring(), level, padded)?;
         bounds.fixed += added / self.scale(level - 1);
         // Lines have become positions.
         bounds.fixed += bounds.random;

@@ -200,13 +200,13 @@ impl Params {
     }
 
     /// What a product to the level below adds to the error of a value.
-    pub(super) fn product_added(&self, level: usize, padded: usize) -> f64 {
-        coded::product_error(self.ring(), level, padded) / self.scale(level - 1)
+    pub(super) fn product_added(&self, level: usize, padded: usize) -> Result<f64> {
+        Ok(coded::product_error(self.ring(), level, padded)? / self.scale(level - 1))
     }
 
     /// Bounds of `depth` products one after another, of the largest blocks that the parameters are for; with the precision
     /// that each is to have.
-    pub(super) fn chain(&self) -> Vec<(Bounds, f64)> {
+    pub(super) fn chain(&self) -> Result<Vec<(Bounds, f64)>> {
         let job = &self.parts.job;
         let top = self.depth();
         let padded = padded_len(job.len).unwrap_or(self.degree());
@@ -232,11 +232,11 @@ impl Params {
                 }],
                 distinct: true,
             });
-            next.fixed += self.product_added(level, padded);
+            next.fixed += self.product_added(level, padded)?;
             all.push((next, wanted));
             first = next;
         }
-        all
+        Ok(all)
     }
 
     /// Serializes the parameters: everything public.

@@ -1,6 +1,7 @@
 //! The smallest ring for a job: candidates by cost, sifted by estimates, checked by the bounds of the ring itself.
 
 use crate::chain::ChainShape;
+use crate::matrix::transpose::TransposeNoise;
 use crate::matrix::{MatrixRing, MatrixShape, noise};
 use crate::ring::DIGIT_MARGIN_BITS;
 use cipherblas_math::narrow;
@@ -248,16 +249,40 @@ impl Search {
 /// Everything that a product to the level below `level` adds to the error of a value, in units of its phase there (with a
 /// plaintext modulus: multiplied by it): the change of modulus, the change of format of lines on a grid of `padded`, back to
 /// narrow residues.
-pub fn product_error(ring: &MatrixRing, level: usize, padded: usize) -> f64 {
-    let format = noise::product_rounding(ring) + format(ring, level - 1, padded, true);
-    finished(ring, level, format)
+///
+/// # Errors
+/// `Depth` at level 0; `Parameter` for a grid that the ring does not have.
+pub fn product_error(ring: &MatrixRing, level: usize, padded: usize) -> Result<f64> {
+    let format = format(ring, level, padded)?.product();
+    Ok(finished(
+        ring,
+        level,
+        noise::product_rounding(ring) + format,
+    ))
 }
 
 /// As [`product_error`], for a change of format alone.
-pub fn reformat_error(ring: &MatrixRing, level: usize, padded: usize) -> f64 {
+///
+/// # Errors
+/// As [`product_error`].
+pub fn reformat_error(ring: &MatrixRing, level: usize, padded: usize) -> Result<f64> {
+    let format = format(ring, level, padded)?.reformat();
+    // A block is rounded to Q of the level below first.
     let t = ring.plaintext().map_or(1.0, |t| t as f64);
-    let format = noise::switch_rounding(ring) / t + format(ring, level - 1, padded, false);
-    finished(ring, level, format)
+    Ok(finished(
+        ring,
+        level,
+        noise::switch_rounding(ring) / t + format,
+    ))
+}
+
+fn format(ring: &MatrixRing, level: usize, padded: usize) -> Result<TransposeNoise> {
+    let below = level.checked_sub(1).ok_or(Error::Depth {
+        operation: "bound on the error of a product",
+        needed: 1,
+        left: 0,
+    })?;
+    TransposeNoise::new(ring.ring(), below, ring.degree() / padded.max(1))
 }
 
 /// From errors modulo `Q` of the level below, without the plaintext modulus, to those modulo its `G`.
@@ -265,23 +290,4 @@ fn finished(ring: &MatrixRing, level: usize, format: f64) -> f64 {
     let t = ring.plaintext().map_or(1.0, |t| t as f64);
     let ratio = (ring.log2_g(level - 1) - ring.log2_q(level - 1)).exp2();
     t * format * ratio * (1.0 + 1e-9) + noise::switch_rounding(ring)
-}
-
-/// What a change of format at `level` adds, in units of its Q: a column is a sum over at most N automorphisms of the errors of
-/// at most three key switches each, whose variance is that of a switch, `N 10.5 / 12 sum_d (Q_d / P)^2`, and of its rounding,
-/// `(1 + w) / 12` with w the secret's weight; in a product also times the secret. Packing multiplies columns by the stride.
-fn format(ring: &MatrixRing, level: usize, padded: usize, product: bool) -> f64 {
-    let n = ring.degree() as f64;
-    let rho = n / padded as f64;
-    let log_p = ring.ring().log2_p();
-    let digits: f64 = ring
-        .ring()
-        .log2_digits(level)
-        .iter()
-        .map(|d| (2.0 * (d - log_p)).exp2())
-        .sum();
-    let weight = noise::secret_weight(ring.degree());
-    let switch = n * ERROR_VARIANCE / 12.0 * digits + (1.0 + weight) / 12.0;
-    let columns = 3.0 * n * switch * if product { 2.0 + weight } else { 2.0 };
-    noise::TAIL * rho * columns.sqrt()
 }

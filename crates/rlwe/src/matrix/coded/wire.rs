@@ -159,10 +159,14 @@ pub fn read_spec(reader: &mut Reader<'_>) -> Result<MatrixSpec> {
     let degree = reader.u32()? as usize;
     let digit_len = reader.u32()? as usize;
     let levels = count(reader, "levels")?;
-    let group = |reader: &mut Reader<'_>| -> Result<Vec<u64>> {
-        (0..count(reader, "primes")?)
-            .map(|_| reader.u64())
-            .collect()
+    let mut all = 0;
+    let mut group = |reader: &mut Reader<'_>| -> Result<Vec<u64>> {
+        let primes = count(reader, "primes")?;
+        all += primes;
+        if all > MOST {
+            return Err(reader.error(format!("{all} primes"), format!("at most {MOST} in all")));
+        }
+        (0..primes).map(|_| reader.u64()).collect()
     };
     let groups = (0..levels).map(|_| group(reader)).collect::<Result<_>>()?;
     let special = group(reader)?;
