@@ -40,6 +40,11 @@ impl Images<'_> {
         }
     }
 
+    /// Whether sums over cosets have one term, whose `b` is zero.
+    fn is_trivial(&self) -> bool {
+        matches!(self.sum, Sum::Trivial) || self.elements.rho == 1
+    }
+
     fn times(&self, g: u64, h: u64) -> u64 {
         g * h % (2 * self.switcher.ring.degree() as u64)
     }
@@ -47,7 +52,7 @@ impl Images<'_> {
     /// `sum_(h in H) sigma_h(row of g h)`.
     fn sum(&self, g: u64, out: &mut Half<'_>, work: &mut Work<'_>) {
         out.b.fill(0.0);
-        if matches!(self.sum, Sum::Trivial) || self.elements.rho == 1 {
+        if self.is_trivial() {
             self.read(g, &mut out.a);
             return;
         }
@@ -120,7 +125,11 @@ impl Images<'_> {
         if inner == 1 {
             b.copy_from_slice(&half.b);
         } else {
-            self.switcher.permute(inner, &half.b, b);
+            if self.is_trivial() {
+                b.fill(0.0);
+            } else {
+                self.switcher.permute(inner, &half.b, b);
+            }
             a.fill(0.0);
             self.switcher.rotate(inner, &half.a, b, a, work);
             if outer != 1 {

@@ -1,7 +1,7 @@
 //! Two-dimensional transforms: rows are polynomials in evaluation form, and a second transform runs along the columns.
 //!
-//! A grid is stored in tiles of at most 32 x 64, so that a row and a column are both read in whole cache lines from few
-//! pages.
+//! A grid is stored in tiles of at most 32 x 16, so that rows and columns are both read in whole cache lines, and the tiles of
+//! the columns that are transformed together fit the second-level cache.
 
 use super::rows::Rows;
 use crate::ring::{Ring, from_math};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Columns transformed at a time: the doubles of a cache line.
 const LINE: usize = 8;
 const MAX_TILE_ROWS: usize = 32;
-const MAX_TILE_COLS: usize = 64;
+const MAX_TILE_COLS: usize = 16;
 
 /// `rows` (a power of two) polynomials modulo some primes of the ring.
 pub(super) struct Grid {

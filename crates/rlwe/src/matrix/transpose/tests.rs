@@ -454,6 +454,15 @@ fn processor_ticks() -> [u64; 2] {
 #[ignore = "a measurement: run with --release --nocapture"]
 fn time() {
     let n: usize = 4096;
+    let ring = setting(n, SINGLE).ring;
+    let mut x = vec![1.0; n];
+    let before = processor_ticks();
+    (0..100_000).for_each(|_| ring.plan(0).forward(&mut x));
+    let ticks = processor_ticks()[0] - before[0];
+    println!(
+        "a transform: {:.1} us of processor time",
+        ticks as f64 / 10.0
+    );
     for d in [4096usize, 2048, 1024, 256, 32] {
         let mut setting = setting(n, SINGLE);
         let keys = setting.keys(d, true);
