@@ -16,7 +16,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 fn setup(inner: usize, depth: usize) -> Blocks<Evaluator, SecretKey> {
     let params = Params::builder()
         .inner(inner)
-        .len(64)
+        .len(16)
         .depth(depth)
         .precision_bits(20)
         .bound(7.0)
@@ -142,7 +142,7 @@ fn a_secure_ring() {
     let (m, k, n) = (90, 300, 33);
     let params = Params::builder()
         .inner(k)
-        .len(1024)
+        .len(128)
         .precision_bits(20)
         .build()
         .unwrap();
@@ -150,7 +150,7 @@ fn a_secure_ring() {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let key = SecretKey::generate(&params, &mut rng).unwrap();
     let keys = key
-        .evaluation_keys(&MatrixKeySet::products(1024).unwrap(), &mut rng)
+        .evaluation_keys(&MatrixKeySet::products(128).unwrap(), &mut rng)
         .unwrap();
     let server = Evaluator::new(&params, keys).unwrap();
     let mut random = |n: usize| {
@@ -159,7 +159,7 @@ fn a_secure_ring() {
             .collect::<Vec<f64>>()
     };
     let (a, b) = (random(m * k), random(k * n));
-    let options = BlockOptions::new().line(1024);
+    let options = BlockOptions::new().line(128);
     let mut rng = ChaCha20Rng::seed_from_u64(3);
     let columns = options.clone().format(Format::Columns);
     let x = BlockMatrix::encrypt(&key, m, k, &a, &columns, &mut rng)

@@ -220,6 +220,94 @@ fn matrices() {
     }
 }
 
+/// Plain x encrypted and encrypted x plain at every edge: one row, one column, rows over several ciphertexts, tall and wide
+/// weights, weights that are zero.
+#[test]
+fn plain_products_of_every_shape() {
+    let shapes = [
+        (1, 1, 1),
+        (1, 1, 9),
+        (9, 1, 1),
+        (1, 13, 1),
+        (2, 5, 17),
+        (17, 3, 2),
+        (4, 16, 4),
+        (33, 2, 1),
+    ];
+    for slots in [1, 4] {
+        let s = setup(slots);
+        for (m, k, n) in shapes {
+            let (mut w, x) = (values(20, m * k), values(21, k * n));
+            // A whole row of zeros, and zeros among others: results that no ciphertext goes into, and that some skip.
+            w[..k].fill(0.0);
+            w.iter_mut().step_by(3).for_each(|w| *w = 0.0);
+            let rows = s.matrix(&x, k, n, Tile::rows(k, n, slots).unwrap());
+            let got = rows.combine_rows(&PlainMatrix::new(m, k, w.clone()).unwrap());
+            s.check_matrix(got, (m, n), &product(&w, &x, (m, k, n)));
+            // The same, transposed.
+            let t = |a: &[f64], cols: usize| -> Vec<f64> {
+                (0..cols)
+                    .flat_map(|c| a.iter().skip(c).step_by(cols).copied())
+                    .collect()
+            };
+            let columns = s.matrix(&t(&x, n), n, k, Tile::columns(n, k, slots).unwrap());
+            let got = columns.combine_columns(&PlainMatrix::new(k, m, t(&w, k)).unwrap());
+            s.check_matrix(got, (n, m), &t(&product(&w, &x, (m, k, n)), n));
+        }
+    }
+}
+
+#[test]
+fn plain_products_that_do_not_fit_are_refused() {
+    let s = setup(4);
+    let x = values(1, 6);
+    let rows = s.matrix(&x, 2, 3, Tile::rows(2, 3, 4).unwrap());
+    let ones = |m: usize, n: usize| PlainMatrix::new(m, n, vec![1.0; m * n]).unwrap();
+    match rows.combine_rows(&ones(5, 3)).unwrap_err() {
+        Error::Shape { got, expected, .. } => {
+            assert_eq!(
+                (got.as_str(), expected.as_str()),
+                ("5 x 3 times 2 x 3", "2 columns on the left")
+            );
+        }
+        other => panic!("{other}"),
+    }
+    assert!(matches!(
+        rows.combine_columns(&ones(3, 2)),
+        Err(Error::Shape { .. })
+    ));
+    let tile = s.matrix(&x, 2, 3, Tile::fit(Order::RowMajor, 2, 3, 4).unwrap());
+    if tile.packing() != rows.packing() {
+        assert!(matches!(
+            tile.combine_rows(&ones(1, 2)),
+            Err(Error::Shape { .. })
+        ));
+    }
+    for (m, n) in [(0, 2), (2, 0)] {
+        assert!(matches!(
+            PlainMatrix::new(m, n, Vec::<f64>::new()),
+            Err(Error::Shape { .. })
+        ));
+    }
+    let huge = PlainMatrix::new(1, 2, vec![4000.0, 4000.0]).unwrap();
+    assert!(matches!(
+        rows.combine_rows(&huge),
+        Err(Error::Overflow { .. })
+    ));
+    let bad = PlainMatrix::new(1, 2, vec![1.0, f64::NAN]).unwrap();
+    assert!(matches!(
+        rows.combine_rows(&bad),
+        Err(Error::Value { index: 1, .. })
+    ));
+    let spent = rows
+        .combine_rows(&PlainMatrix::new(1, 2, vec![0.5, 0.25]).unwrap())
+        .unwrap();
+    assert!(matches!(
+        spent.combine_rows(&PlainMatrix::new(1, 1, vec![0.5]).unwrap()),
+        Err(Error::Depth { .. })
+    ));
+}
+
 #[test]
 fn contributors_encrypt_with_the_public_key_and_the_server_adds() {
     let s = setup(8);
