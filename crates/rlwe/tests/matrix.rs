@@ -297,6 +297,33 @@ fn what_does_not_fit_is_refused() {
     ));
 }
 
+/// A generator that repeats itself gives other ciphertexts for other messages, under either key.
+#[test]
+fn repeated_randomness_does_not_repeat_encryptions() {
+    let Setup {
+        ring, secret, rng, ..
+    } = setup(32, 16, None, 3);
+    let public = secret.public_key(&mut rng.clone()).unwrap();
+    let shape = packed(2, 16, 16);
+    let same = |x: &[i16], y: &[i16]| x.iter().zip(y).filter(|(x, y)| x == y).count();
+    let values = |last: i64| {
+        (0..32)
+            .map(|i| if i == 31 { last } else { 5 })
+            .collect::<Vec<i64>>()
+    };
+    let seeded = |x: &[i64]| Block::encrypt(&ring, &secret, x, shape, 1, &mut rng.clone()).unwrap();
+    let own =
+        |x: &[i64]| Block::encrypt_public(&ring, &public, x, shape, 1, &mut rng.clone()).unwrap();
+    for (a, b) in [
+        (seeded(&values(5)), seeded(&values(6))),
+        (own(&values(5)), own(&values(6))),
+    ] {
+        let ((b0, a0), (b1, a1)) = (a.halves(), b.halves());
+        assert!(same(a0, a1) < 4 && same(b0, b1) < 4);
+    }
+    assert_eq!(seeded(&values(5)).halves(), seeded(&values(5)).halves());
+}
+
 #[test]
 fn specifications_are_checked() {
     let spec = usual(4096, None).spec().unwrap();

@@ -379,7 +379,7 @@ fn zero(
     public: &PublicKey,
     level: usize,
     rng: &mut Generator,
-) -> (Vec<i16>, Vec<i16>) {
+) -> (Zeroizing<Vec<i16>>, Vec<i16>) {
     let wide = ring.ring();
     let n = ring.degree();
     let basis = Basis {
@@ -403,11 +403,12 @@ fn zero(
         let mut out = Zeroizing::new(vec![0i16; ring.narrow_len(level) * n]);
         let mut parts: Vec<&mut [i16]> = out.chunks_mut(n).collect();
         ring.public_down(level).convert(&limbs, &mut parts);
-        halves.push(std::mem::take(&mut *out));
+        halves.push(out);
     }
-    let c1 = halves.pop().unwrap_or_default();
+    // The first half takes the message: what it was before is as secret.
+    let mut c1 = halves.pop().unwrap_or_default();
     let c0 = halves.pop().unwrap_or_default();
-    (c0, c1)
+    (c0, std::mem::take(&mut *c1))
 }
 
 /// Balanced mixed-radix digits of a centred integer from its residues modulo narrow primes:
