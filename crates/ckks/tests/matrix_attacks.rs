@@ -1,0 +1,327 @@
+//! Matrices under attack: foreign keys and parameters, altered bytes, generators that repeat themselves, secrets in messages;
+//! and bounds on random shapes.
+
+use cipherblas_ckks::matrix::{Block, Evaluator, Params, PublicKey, SecretKey};
+use cipherblas_scheme::wire::{Expected, Kind, SchemeId, seal};
+use cipherblas_scheme::{
+    DecryptMatrix, EncryptMatrix, Error, Lines, MatrixKeySet, MatrixScheme, Side, WeightMatrix,
+};
+use proptest::prelude::*;
+use rand::rand_core::{Infallible, TryCryptoRng, TryRng};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use std::sync::LazyLock;
+
+struct Fixture {
+    params: Params,
+    key: SecretKey,
+    evaluator: Evaluator,
+}
+
+/// A small ring without security, with keys for all its grids.
+static SMALL: LazyLock<Fixture> = LazyLock::new(|| {
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let params = Params::builder()
+        .inner(256)
+        .len(64)
+        .precision_bits(18)
+        .insecure_degree(64)
+        .build()
+        .unwrap();
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    let set = MatrixKeySet {
+        lengths: [16, 32, 64].into(),
+        products: true,
+    };
+    let keys = key.evaluation_keys(&set, &mut rng).unwrap();
+    let evaluator = Evaluator::new(&params, keys).unwrap();
+    Fixture {
+        params,
+        key,
+        evaluator,
+    }
+});
+
+/// A generator that repeats itself.
+struct Stuck;
+impl TryRng for Stuck {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(0)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(7);
+        Ok(())
+    }
+}
+impl TryCryptoRng for Stuck {}
+
+fn encrypt(key: &SecretKey, values: &[f64], lines: usize, rng: &mut ChaCha20Rng) -> Block {
+    key.encrypt_block(values, lines, None, Lines::Packed, 1, None, rng)
+        .unwrap()
+}
+
+#[test]
+fn randomness_does_not_repeat() {
+    let f = &*SMALL;
+    let public = f
+        .key
+        .public_key(&mut ChaCha20Rng::seed_from_u64(1))
+        .unwrap();
+    let halves = |values: [f64; 3], depth| {
+        let (none, packed) = (None::<usize>, Lines::Packed);
+        let own = f
+            .key
+            .encrypt_block(&values, 1, none, packed, depth, None, &mut Stuck)
+            .unwrap();
+        let theirs = public
+            .encrypt_block(&values, 1, none, packed, depth, None, &mut Stuck)
+            .unwrap();
+        [own, theirs].map(|block| block.integers().halves().1.to_vec())
+    };
+    let all: Vec<Vec<i16>> = [
+        halves([0.5, 0.25, 0.0], 1),
+        halves([0.5, 0.25, 1.0], 1),
+        halves([0.5, 0.25, 0.0], 0),
+    ]
+    .concat();
+    for (i, a) in all.iter().enumerate() {
+        for b in &all[..i] {
+            let common = a.len().min(b.len());
+            let same = a[..common].iter().zip(b).filter(|(x, y)| x == y).count();
+            assert!(
+                same < 8,
+                "second halves agree in {same} of {common} residues"
+            );
+        }
+    }
+    // Ciphertexts of one block do not share theirs either.
+    let values = vec![0.0; 64 * 2];
+    let block = encrypt(&f.key, &values, 2, &mut ChaCha20Rng::seed_from_u64(3));
+    let (_, a) = block.integers().halves();
+    let same = a[..64].iter().zip(&a[64..128]).filter(|(x, y)| x == y);
+    assert!(same.count() < 8);
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let f = &*SMALL;
+    let block = encrypt(&f.key, &[0.5; 16], 1, &mut ChaCha20Rng::seed_from_u64(4));
+    let id = f.key.id();
+    assert_eq!(
+        format!("{:?}", f.key),
+        format!("SecretKey(ckks matrices, {id}, redacted)")
+    );
+    assert_eq!(
+        format!("{block:?}"),
+        format!("Block(ckks, 1 packed lines of 16 values on a grid of 16, depth 1, key {id})")
+    );
+    // Values stay out of errors.
+    let result = f.key.encrypt_block(
+        &[0.123_456, 7.654_321],
+        1,
+        None,
+        Lines::Packed,
+        1,
+        None,
+        &mut Stuck,
+    );
+    let message = result.unwrap_err().to_string();
+    assert!(!message.contains("7.65"), "{message}");
+}
+
+#[test]
+fn objects_survive_the_wire_and_belong_together() {
+    let f = &*SMALL;
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let bytes = f.params.to_bytes();
+    let error = Params::from_bytes(&bytes).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Parameter {
+            what: "security",
+            ..
+        }
+    ));
+    let params = Params::insecure_from_bytes(&bytes).unwrap();
+    assert!(params == f.params && params.to_bytes() == bytes);
+
+    let public = f.key.public_key(&mut rng).unwrap();
+    let read = PublicKey::from_bytes(&params, &public.to_bytes()).unwrap();
+    assert_eq!(read.fingerprint(), public.fingerprint());
+    assert_ne!(
+        read.fingerprint(),
+        f.key.public_key(&mut rng).unwrap().fingerprint()
+    );
+    let set = MatrixKeySet::products(16).unwrap();
+    let keys = f.key.evaluation_keys(&set, &mut rng).unwrap();
+    let bytes = params.evaluation_keys_to_bytes(&keys);
+    let payload = params.evaluation_keys_wire_bytes(&set).unwrap();
+    assert_eq!(bytes.len(), payload + 84 + 32);
+    let keys = params.evaluation_keys_from_bytes(&bytes).unwrap();
+    let evaluator = Evaluator::new(&params, keys).unwrap();
+    let layout = Lines::Packed;
+    let x = read.encrypt_block(&[0.5, -1.0], 2, None, layout, 1, None, &mut rng);
+    let gram = evaluator.syrk(&[&x.unwrap()]).unwrap();
+    let value = f.key.decrypt_block(&gram).unwrap()[0];
+    assert!((value - 1.25).abs() <= evaluator.error_bound(&gram));
+
+    // Other parameters: of another precision, on the same ring or not.
+    let other = Params::builder()
+        .inner(256)
+        .len(64)
+        .precision_bits(17)
+        .insecure_degree(64)
+        .build()
+        .unwrap();
+    assert_ne!(other.id(), params.id());
+    let foreign = |error: Error| matches!(error, Error::KeyMismatch { .. });
+    assert!(foreign(
+        PublicKey::from_bytes(&other, &public.to_bytes()).unwrap_err()
+    ));
+    assert!(foreign(
+        other.evaluation_keys_from_bytes(&bytes).unwrap_err()
+    ));
+    let reader = Evaluator::without_keys(&other, f.key.id());
+    assert!(foreign(
+        reader
+            .read_block(&evaluator.write_block(&gram))
+            .unwrap_err()
+    ));
+    assert!(foreign(reader.check(&gram).unwrap_err()));
+    let bad = MatrixKeySet {
+        lengths: [128].into(),
+        products: true,
+    };
+    let error = f.key.evaluation_keys(&bad, &mut rng).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Parameter {
+            what: "matrix keys",
+            ..
+        }
+    ));
+}
+
+#[test]
+fn forged_blocks_and_parameters_are_refused() {
+    let f = &*SMALL;
+    let block = encrypt(&f.key, &[0.5; 16], 1, &mut ChaCha20Rng::seed_from_u64(6));
+    let forge = |bytes: &[u8], kind, change: &dyn Fn(&mut Vec<u8>)| {
+        let expected = Expected {
+            kind,
+            scheme: SchemeId::Ckks,
+            parameters: None,
+            key: None,
+        };
+        let (header, payload) = expected.open(bytes).unwrap();
+        let mut payload = payload.to_vec();
+        change(&mut payload);
+        seal(&header, &payload)
+    };
+    // Flag, depth, then four bounds.
+    let bytes = f.evaluator.write_block(&block);
+    let set = |at: usize, with: Vec<u8>| {
+        move |p: &mut Vec<u8>| p[at..at + with.len()].copy_from_slice(&with)
+    };
+    for (what, at, with) in [
+        ("flag", 0, vec![2]),
+        ("depth", 1, vec![9]),
+        ("other depth", 1, vec![0]),
+        ("seed of a computed block", 0, vec![0]),
+        ("magnitude", 5, f64::NAN.to_le_bytes().to_vec()),
+        ("magnitude", 5, 1e300f64.to_le_bytes().to_vec()),
+        ("spread", 13, (-1.0f64).to_le_bytes().to_vec()),
+        ("error", 29, f64::INFINITY.to_le_bytes().to_vec()),
+    ] {
+        let forged = forge(&bytes, Kind::MatrixBlock, &set(at, with));
+        let error = f.evaluator.read_block(&forged).unwrap_err();
+        assert!(matches!(error, Error::Wire { .. }), "{what}: {error}");
+    }
+    // Parameters: every byte is either checked or changes the identifier.
+    let bytes = f.params.to_bytes();
+    for at in 0..bytes.len() - 116 {
+        for bit in [0, 7] {
+            let forged = forge(&bytes, Kind::Parameters, &|p: &mut Vec<u8>| {
+                p[at] ^= 1 << bit
+            });
+            assert!(Params::insecure_from_bytes(&forged).is_err(), "byte {at}");
+        }
+    }
+}
+
+/// What gives the difference of the bound and the error of every value.
+fn check(what: &str, f: &Fixture, block: &Block, exact: &[f64]) {
+    let values = f.key.decrypt_block(block).unwrap();
+    let bound = f.evaluator.error_bound(block);
+    let magnitude = f.evaluator.magnitude_bound(block);
+    assert_eq!(values.len(), exact.len(), "{what}");
+    for (value, exact) in values.iter().zip(exact) {
+        assert!(
+            (value - exact).abs() <= bound,
+            "{what}: {value} for {exact}, bound {bound:e}"
+        );
+        assert!(
+            exact.abs() <= magnitude * (1.0 + 1e-12),
+            "{what}: {exact} beyond {magnitude}"
+        );
+    }
+}
+
+fn tn(a: &[f64], b: &[f64], k: usize) -> Vec<f64> {
+    let (m, n) = (a.len() / k, b.len() / k);
+    let entry = |i: usize| (0..k).map(|l| a[l * m + i / n] * b[l * n + i % n]).sum();
+    (0..m * n).map(entry).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Bounds hold on random shapes, magnitudes and mixtures of operations.
+    #[test]
+    fn bounds_hold(
+        k in 1usize..=60, m in 1usize..=64, n in 1usize..=64, size in 0.01f64..=1.0, weight in 0.0f64..2.0,
+        seed: u64, extreme: bool,
+    ) {
+        let f = &*SMALL;
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut draw = |count: usize| -> Vec<f64> {
+            (0..count)
+                .map(|_| if extreme { size } else { rng.random_range(-size..=size) })
+                .collect()
+        };
+        let (a, b) = (draw(k * m), draw(k * n));
+        let padded = m.max(n).next_power_of_two().max(16);
+        let mut encrypt = |values: &[f64], layout| {
+            f.key
+                .encrypt_block(values, k, Some(padded), layout, 1, Some(size), &mut rng)
+                .unwrap()
+        };
+        let (x, y) = (encrypt(&a, Lines::Packed), encrypt(&b, Lines::Packed));
+        let z = f.evaluator.gemm_tn(&[(&x, &y)], Side::Left).unwrap();
+        check("gemm_tn", f, &z, &tn(&a, &b, k));
+        let two = f.evaluator.gemm_tn(&[(&x, &y), (&x, &y)], Side::Left).unwrap();
+        prop_assert!(f.evaluator.error_bound(&two) >= f.evaluator.error_bound(&z));
+        let doubled: Vec<f64> = tn(&a, &b, k).iter().map(|v| 2.0 * v).collect();
+        check("gemm_tn of a term twice", f, &two, &doubled);
+        let sum = f.evaluator.add(&x, &x).unwrap();
+        let gram = f.evaluator.syrk(&[&sum]).unwrap();
+        let exact: Vec<f64> = tn(&a, &a, k).iter().map(|v| 4.0 * v).collect();
+        check("syrk of a sum", f, &gram, &exact);
+        let scaled = f.evaluator.scale(&x, -weight).unwrap();
+        let exact: Vec<f64> = a.iter().map(|v| -weight * v).collect();
+        check("scale", f, &scaled, &exact);
+        // Plain weights: a row of equal ones is the worst for errors that are not independent.
+        let weights = vec![weight; 3 * k];
+        let single = encrypt(&a, Lines::Single);
+        let pair = [(WeightMatrix::new(3, k, &weights).unwrap(), &single)];
+        let z = f.evaluator.gemm_plain(&pair).unwrap();
+        let exact: Vec<f64> = (0..3 * m)
+            .map(|i| (0..k).map(|l| weight * a[l * m + i % m]).sum())
+            .collect();
+        check("gemm_plain", f, &z, &exact);
+    }
+}
