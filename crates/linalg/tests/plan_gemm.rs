@@ -233,12 +233,12 @@ fn the_choice_can_be_overridden_and_is_explained() {
         told.estimate(Regime::Coefficients),
         chosen.estimate(Regime::Coefficients)
     );
-    // A machine on which ciphertext operations cost a second decides otherwise.
+    // A machine on which ciphertext operations cost ten seconds decides otherwise.
     let slow = Costs {
-        rotation: 1.0,
-        hoisted_rotation: 1.0,
-        summed_rotation: 1.0,
-        relinearization: 1.0,
+        rotation: 10.0,
+        hoisted_rotation: 10.0,
+        summed_rotation: 10.0,
+        relinearization: 10.0,
         ..Machine::REFERENCE.slots
     };
     let slow = Machine {

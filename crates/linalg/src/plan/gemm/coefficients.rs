@@ -167,11 +167,11 @@ fn on_grid(gemm: &Gemm, figures: &Figures, line: usize) -> Result<Blocked> {
                 plan.key_switches += (blocks * parts) as f64 * switches;
                 conversions += (blocks * parts) as f64 * (len_a + degree) * (len_b + degree);
                 plan.output_ciphertexts += blocks * ciphertexts(a);
-                // Residues before the switch of modulus, doubles after it, in both families.
+                // Residues before the switch of modulus, doubles after it, twice while they are transformed.
                 let rows = (len_a + degree) * (len_b + degree);
                 plan.workspace_bytes = plan
                     .workspace_bytes
-                    .max((rows * (2.0 * primes + 8.0)) as usize);
+                    .max((rows * (2.0 * primes + 16.0)) as usize);
             }
         }
     }
