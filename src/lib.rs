@@ -9,6 +9,7 @@
 //! | [`bfv`] | the scheme for exact integers: worst-case bounds on noise and values, no wrapping, no decryption failure |
 //! | [`ckks`] | the scheme for approximate reals: parameters from the job, keys, evaluator |
 //! | [`paillier`] | the scheme for sums: fixed point, plain products only, no evaluation keys |
+//! | [`bfv::matrix`], [`ckks::matrix`] | encrypted matrices whose products are plain matrix products modulo 16-bit primes |
 //! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], plans |
 //! | [`models`] | linear, ridge and logistic regression: encrypted training and inference |
 //! | [`scheme`] | what a scheme can do, a scheme in clear for tests, wire format, security tables |

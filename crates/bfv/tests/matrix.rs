@@ -2,10 +2,14 @@
 
 use cipherblas_bfv::matrix::{Encryptor, Evaluator, Params, SecretKey};
 use cipherblas_scheme::conformance::matrix::{INNER, Suite, required_keys};
-use cipherblas_scheme::{DecryptMatrix, EncryptMatrix, Lines, MatrixKeySet, MatrixScheme, Side};
+use cipherblas_scheme::{
+    DecryptMatrix, EncryptMatrix, Error, Lines, MatrixKeySet, MatrixScheme, Side, WeightMatrix,
+};
+use proptest::prelude::*;
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::sync::LazyLock;
 
 fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
@@ -96,10 +100,128 @@ fn exact_at_4096() {
             }
             .unwrap()
         };
-        let (x, y) = (encrypt(&a), encrypt(&b));
-        let z = evaluator.gemm_tn(&[(&x, &y)], Side::Left).unwrap();
-        assert_eq!(key.decrypt_block(&z).unwrap(), product(&a, &b, k));
-        let z = evaluator.syrk(&[&x]).unwrap();
-        assert_eq!(key.decrypt_block(&z).unwrap(), product(&a, &a, k));
+        let x = encrypt(&a);
+        let (z, exact) = match encryptor {
+            Encryptor::SecretKey => {
+                let z = evaluator.gemm_tn(&[(&x, &encrypt(&b))], Side::Left);
+                (z, product(&a, &b, k))
+            }
+            Encryptor::PublicKey => (evaluator.syrk(&[&x]), product(&a, &a, k)),
+        };
+        assert_eq!(key.decrypt_block(&z.unwrap()).unwrap(), exact);
+    }
+}
+
+/// A product of a product and a block that was only lowered have different units; their sum is right, or refused.
+#[test]
+fn sums_of_different_units() {
+    let params = Params::builder()
+        .inner(64)
+        .len(16)
+        .depth(2)
+        .plaintext_bits(20)
+        .insecure_degree(64)
+        .build()
+        .unwrap();
+    let mut rng = rng(13);
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    let keys = key.evaluation_keys(&MatrixKeySet::products(16).unwrap(), &mut rng);
+    let evaluator = Evaluator::new(&params, keys.unwrap()).unwrap();
+    let x: Vec<i64> = (0..16).map(|i| i % 5 - 2).collect();
+    let block = key
+        .encrypt_block(&x, 4, None, Lines::Packed, 2, Some(2.0), &mut rng)
+        .unwrap();
+    let gram = evaluator.syrk(&[&block]).unwrap();
+    let twice = evaluator.gemm_tn(&[(&gram, &block)], Side::Left).unwrap();
+    let low = evaluator.lower_to(&block, 0).unwrap();
+    assert_ne!(twice.bounds(), low.bounds());
+    let exact = product(&product(&x, &x, 4), &x, 4);
+    match evaluator.sub(&twice, &low) {
+        Ok(difference) => {
+            let expected: Vec<i64> = exact.iter().zip(&x).map(|(a, b)| a - b).collect();
+            assert_eq!(key.decrypt_block(&difference).unwrap(), expected);
+        }
+        Err(error) => assert!(matches!(error, Error::Noise { .. }), "{error}"),
+    }
+    assert_eq!(key.decrypt_block(&twice).unwrap(), exact);
+    let mixed = evaluator.lower_to(&block, 1).unwrap();
+    let terms = [(&gram, &gram), (&mixed, &mixed)];
+    assert!(
+        evaluator.gemm_tn(&terms, Side::Left).is_ok(),
+        "units of one level are one"
+    );
+}
+
+#[test]
+fn values_that_may_wrap_are_refused() {
+    let params = Params::builder()
+        .inner(64)
+        .len(16)
+        .plaintext_bits(10)
+        .insecure_degree(64)
+        .build()
+        .unwrap();
+    let mut rng = rng(14);
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    let keys = key.evaluation_keys(&MatrixKeySet::products(16).unwrap(), &mut rng);
+    let evaluator = Evaluator::new(&params, keys.unwrap()).unwrap();
+    // 4 * 11^2 = 484 fits 511, 4 * 12^2 = 576 does not.
+    let mut gram = |bound: f64| {
+        let values = [bound as i64; 8];
+        let x = key.encrypt_block(&values, 4, None, Lines::Packed, 1, Some(bound), &mut rng);
+        evaluator.syrk(&[&x.unwrap()])
+    };
+    assert_eq!(key.decrypt_block(&gram(11.0).unwrap()).unwrap(), [484; 4]);
+    let error = gram(12.0).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Overflow {
+                operation: "syrk",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn exact_on_random_shapes(k in 1usize..=40, m in 1usize..=16, n in 1usize..=16, seed: u64) {
+        static SMALL: LazyLock<(Params, SecretKey, Evaluator)> = LazyLock::new(|| {
+            let params = Params::builder()
+                .inner(40)
+                .len(16)
+                .plaintext_bits(40)
+                .insecure_degree(128)
+                .build()
+                .unwrap();
+            let mut rng = rng(15);
+            let key = SecretKey::generate(&params, &mut rng).unwrap();
+            let keys = key.evaluation_keys(&MatrixKeySet::products(16).unwrap(), &mut rng);
+            let evaluator = Evaluator::new(&params, keys.unwrap()).unwrap();
+            (params, key, evaluator)
+        });
+        let (params, key, evaluator) = &*SMALL;
+        let mut rng = rng(seed);
+        let largest = (params.max_value() / 40.0).sqrt() as i64;
+        let mut draw = |count: usize| -> Vec<i64> {
+            (0..count).map(|_| rng.random_range(-largest..=largest)).collect()
+        };
+        let (a, b) = (draw(k * m), draw(k * n));
+        let mut encrypt = |values: &[i64], layout| {
+            key.encrypt_block(values, k, None, layout, 1, Some(largest as f64), &mut rng)
+                .unwrap()
+        };
+        let (x, y) = (encrypt(&a, Lines::Packed), encrypt(&b, Lines::Packed));
+        let z = evaluator.gemm_tn(&[(&x, &y)], Side::Right).unwrap();
+        prop_assert_eq!(key.decrypt_block(&z).unwrap(), product(&b, &a, k));
+        let weights: Vec<i64> = b.iter().map(|v| v % 1000).collect();
+        let w = WeightMatrix::new(n, k, &weights).unwrap();
+        let z = evaluator.gemm_plain(&[(w, &x)]).unwrap();
+        let transposed: Vec<i64> = (0..k * n).map(|i| weights[(i % n) * k + i / n]).collect();
+        prop_assert_eq!(key.decrypt_block(&z).unwrap(), product(&transposed, &a, k));
     }
 }
