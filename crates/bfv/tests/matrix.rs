@@ -185,6 +185,67 @@ fn values_that_may_wrap_are_refused() {
     );
 }
 
+fn golden(name: &str) -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/v1")
+        .join(name)
+        .with_extension("cb")
+}
+
+/// `CIPHERBLAS_WRITE_GOLDEN=1` writes files that do not exist yet; existing ones are never touched.
+#[test]
+fn golden_files_are_read_forever() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2026);
+    let params = match std::fs::read(golden("matrix_parameters")) {
+        Ok(bytes) => Params::insecure_from_bytes(&bytes).unwrap(),
+        Err(_) => Params::builder()
+            .inner(4)
+            .len(16)
+            .plaintext_bits(20)
+            .insecure_degree(64)
+            .build()
+            .unwrap(),
+    };
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    let keys = MatrixKeySet::products(16).unwrap();
+    let keys = key.evaluation_keys(&keys, &mut rng).unwrap();
+    let evaluator = Evaluator::new(&params, keys).unwrap();
+    let values: [i64; 4] = [5, -3, 10, 7];
+    let fresh = key
+        .encrypt_block(&values, 2, None, Lines::Packed, 1, Some(10.0), &mut rng)
+        .unwrap();
+    let gram = evaluator.syrk(&[&fresh]).unwrap();
+    for (name, bytes) in [
+        ("matrix_parameters", params.to_bytes()),
+        ("matrix_fresh", evaluator.write_block(&fresh)),
+        ("matrix_computed", evaluator.write_block(&gram)),
+    ] {
+        let path = golden(name);
+        if std::env::var_os("CIPHERBLAS_WRITE_GOLDEN").is_some() && !path.exists() {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        let stored = std::fs::read(&path).unwrap();
+        let again = if name == "matrix_parameters" {
+            Params::insecure_from_bytes(&stored).unwrap().to_bytes()
+        } else {
+            evaluator.write_block(&evaluator.read_block(&stored).unwrap())
+        };
+        assert!(
+            stored == again,
+            "{name}: version 1 is written differently now; a new form needs a new version"
+        );
+    }
+    let read = |name| {
+        evaluator
+            .read_block(&std::fs::read(golden(name)).unwrap())
+            .unwrap()
+    };
+    let (fresh, gram) = (read("matrix_fresh"), read("matrix_computed"));
+    assert!(fresh.is_seeded() && !gram.is_seeded());
+    assert_eq!(key.decrypt_block(&fresh).unwrap(), values);
+    assert_eq!(key.decrypt_block(&gram).unwrap(), [125, 55, 55, 58]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 

@@ -277,6 +277,72 @@ fn tn(a: &[f64], b: &[f64], k: usize) -> Vec<f64> {
     (0..m * n).map(entry).collect()
 }
 
+fn golden(name: &str) -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/v1")
+        .join(name)
+        .with_extension("cb")
+}
+
+/// `CIPHERBLAS_WRITE_GOLDEN=1` writes files that do not exist yet; existing ones are never touched.
+#[test]
+fn golden_files_are_read_forever() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2026);
+    let params = match std::fs::read(golden("matrix_parameters")) {
+        Ok(bytes) => Params::insecure_from_bytes(&bytes).unwrap(),
+        Err(_) => Params::builder()
+            .inner(4)
+            .len(16)
+            .precision_bits(20)
+            .insecure_degree(64)
+            .build()
+            .unwrap(),
+    };
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    let keys = MatrixKeySet::products(16).unwrap();
+    let keys = key.evaluation_keys(&keys, &mut rng).unwrap();
+    let evaluator = Evaluator::new(&params, keys).unwrap();
+    let values: [f64; 4] = [0.5, -0.25, 1.0, 0.75];
+    let fresh = key
+        .encrypt_block(&values, 2, None, Lines::Packed, 1, Some(1.0), &mut rng)
+        .unwrap();
+    let gram = evaluator.syrk(&[&fresh]).unwrap();
+    for (name, bytes) in [
+        ("matrix_parameters", params.to_bytes()),
+        ("matrix_fresh", evaluator.write_block(&fresh)),
+        ("matrix_computed", evaluator.write_block(&gram)),
+    ] {
+        let path = golden(name);
+        if std::env::var_os("CIPHERBLAS_WRITE_GOLDEN").is_some() && !path.exists() {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        let stored = std::fs::read(&path).unwrap();
+        let again = if name == "matrix_parameters" {
+            Params::insecure_from_bytes(&stored).unwrap().to_bytes()
+        } else {
+            evaluator.write_block(&evaluator.read_block(&stored).unwrap())
+        };
+        assert!(
+            stored == again,
+            "{name}: version 1 is written differently now; a new form needs a new version"
+        );
+    }
+    let read = |name| {
+        evaluator
+            .read_block(&std::fs::read(golden(name)).unwrap())
+            .unwrap()
+    };
+    let (fresh, gram) = (read("matrix_fresh"), read("matrix_computed"));
+    assert!(fresh.is_seeded() && !gram.is_seeded());
+    for (block, exact) in [(fresh, values), (gram, [1.25, 0.625, 0.625, 0.625])] {
+        let bound = evaluator.error_bound(&block);
+        assert!(bound < 1e-5);
+        for (x, exact) in key.decrypt_block(&block).unwrap().iter().zip(exact) {
+            assert!((x - exact).abs() <= bound, "{x} for {exact}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
