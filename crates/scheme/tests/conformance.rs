@@ -4,6 +4,7 @@ mod faulty;
 
 use cipherblas_scheme::conformance::matrix;
 use cipherblas_scheme::{ClearMatrices, ClearScheme, clear, conformance};
+use faulty::matrix::{FaultyMatrices, FaultyMatrixKey, MatrixFault};
 use faulty::{Fault, Faulty, FaultyKey};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -94,4 +95,32 @@ fn matrices_in_clear_conform() {
         run::<f64>(max_len, depth, 1e-10, seed);
         run::<i64>(max_len, depth, 0.0, seed);
     }
+}
+
+#[test]
+fn every_fault_of_matrices_is_noticed() {
+    let noticed = |fault| {
+        let right = ClearMatrices::<f64>::new(64, 2)
+            .unwrap()
+            .with_keys(&matrix::required_keys(64));
+        let key = |right: &ClearMatrices<f64>| FaultyMatrixKey {
+            right: right.key(),
+            fault,
+        };
+        let (own, other) = (key(&right), key(&right.clone().with_key(2)));
+        let suite = matrix::Suite {
+            key: &own,
+            evaluator: &FaultyMatrices { right, fault },
+            other: &other,
+            precision: 1e-10,
+        };
+        let mut rng = ChaCha20Rng::seed_from_u64(6);
+        catch_unwind(AssertUnwindSafe(|| suite.run(&mut rng))).is_err()
+    };
+    assert!(!noticed(MatrixFault::None));
+    let missed: Vec<_> = MatrixFault::ALL
+        .into_iter()
+        .filter(|&fault| !noticed(fault))
+        .collect();
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
 }

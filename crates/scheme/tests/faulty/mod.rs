@@ -1,5 +1,7 @@
 //! A scheme with one fault at a time: what the conformance suite has to notice.
 
+pub(crate) mod matrix;
+
 use cipherblas_scheme::wire::{Header, seal};
 use cipherblas_scheme::{
     Add, AddPlain, ClearCiphertext, ClearKey, ClearScheme, Combine, Decrypt, Encrypt, ErrorBound,
