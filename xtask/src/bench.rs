@@ -59,6 +59,13 @@ const PEERS: [Peer; 8] = [
     },
 ];
 
+/// Draws the plot of matrix products.
+const PLOTS: Peer = Peer {
+    name: "matplotlib",
+    module: "matplotlib",
+    requirements: &["matplotlib==3.11.2"],
+};
+
 /// What to run.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
@@ -68,6 +75,7 @@ pub(crate) struct Options {
     processor_time: bool,
     seconds: f64,
     deep: bool,
+    plot: Option<PathBuf>,
 }
 
 impl Options {
@@ -80,6 +88,7 @@ impl Options {
             processor_time: false,
             seconds: 1.0,
             deep: false,
+            plot: None,
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -90,6 +99,7 @@ impl Options {
             match *argument {
                 "--summary" => options.criterion = false,
                 "--deep" => options.deep = true,
+                "--plot" => options.plot = Some((*value()?).into()),
                 "--filter" => options.filter = Some((*value()?).to_owned()),
                 "--clock" => {
                     options.processor_time = match *value()? {
@@ -167,10 +177,11 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     if let Some(threads) = options.threads {
         summary.args(["--threads", &threads.to_string()]);
     }
-    match python(&folder.join("venv")) {
+    let python = python(&folder.join("venv"));
+    match &python {
         Ok(python) => {
             for peer in &PEERS {
-                if let Err(reason) = install(&python, peer) {
+                if let Err(reason) = install(python, peer) {
                     println!("{} cannot be compared with: {reason}", peer.name);
                     summary.args(["--absent", &format!("{}={reason}", peer.name)]);
                 }
@@ -179,7 +190,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         }
         Err(reason) => {
             println!("libraries for Python cannot be compared with: {reason}");
-            summary.args(["--no-python", &reason])
+            summary.args(["--no-python", reason])
         }
     };
     let status = summary
@@ -188,7 +199,21 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     if !status.success() {
         println!("summary: {status}");
     }
+    let plot = options.plot.clone();
+    let plot = plot.unwrap_or_else(|| folder.join("matrix-products.svg"));
+    let drawn = python.and_then(|python| draw(&python, &folder.join("summary.json"), &plot));
+    match drawn {
+        Ok(()) => println!("plot of matrix products: {}", plot.display()),
+        Err(reason) => println!("no plot: {reason}"),
+    }
     Ok(complete && status.success())
+}
+
+/// The plot of matrix products over their size.
+fn draw(python: &Path, summary: &Path, plot: &Path) -> Result<(), String> {
+    install(python, &PLOTS)?;
+    let script = root().join("benches/peers/plot.py");
+    quiet(Command::new(python).arg(script).arg(summary).arg(plot))
 }
 
 fn criterion(workspace: &Workspace) -> Result<bool, String> {
@@ -298,6 +323,7 @@ mod tests {
             processor_time: false,
             seconds: 1.0,
             deep: false,
+            plot: None,
         };
         assert_eq!(Options::parse(&[]), Ok(all));
         let some = Options {
@@ -307,8 +333,9 @@ mod tests {
             processor_time: true,
             seconds: 0.5,
             deep: true,
+            plot: Some("a.svg".into()),
         };
-        let text = "--summary --deep --filter ntt --seconds 0.5 --threads 2 --clock processor";
+        let text = "--summary --deep --plot a.svg --filter ntt --seconds 0.5 --threads 2 --clock processor";
         assert_eq!(
             Options::parse(&text.split(' ').collect::<Vec<_>>()),
             Ok(some)

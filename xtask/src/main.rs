@@ -23,7 +23,7 @@ usage: cargo xtask <command>
 
   test [--deep]     format, lints, tests on both backends, doctests, docs, examples, dependency direction, licences
                     --deep: many more cases for every property, and the tests marked #[ignore]
-  bench [--summary] [--deep] [--filter TEXT] [--threads N] [--clock wall|processor] [--seconds S]
+  bench [--summary] [--deep] [--filter TEXT] [--threads N] [--clock wall|processor] [--seconds S] [--plot FILE.svg]
                     Criterion benchmarks, then ours beside the peers in one run (target/bench/summary.json)
                     --summary: only the comparison; --filter: only rows whose name contains TEXT;
                     --threads: only with so many (default: one, then all); --clock processor: for machines that others use,

@@ -14,6 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+/// Sizes of square integer matrices that are timed.
+const EXACT: [usize; 2] = [256, 1024];
+
+/// Rows and columns of the designs whose Gram matrices are timed.
+const GRAM: [(usize, usize); 3] = [(100_000, 30), (10_000, 196), (4096, 1024)];
+
 struct Options {
     json: PathBuf,
     seconds: f64,
@@ -327,7 +333,57 @@ impl Summary {
         (6..=largest).map(|log| 1 << log)
     }
 
+    /// Encrypted matrices of any size beside plain products.
     fn matrices(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
+        use ours::matrices::{Kind, Scheme, contender};
+        let mut link = None;
+        let mut jobs = Vec::new();
+        for kind in [Kind::PlainEncrypted, Kind::Encrypted] {
+            for size in self.sizes() {
+                let name = format!("linalg/{}/{size}", kind.name());
+                jobs.push((name, Scheme::Ckks, kind, Shape::square(size)));
+            }
+        }
+        for kind in [Kind::PlainEncrypted, Kind::Encrypted] {
+            for size in EXACT {
+                let name = format!("linalg/bfv_{}/{size}", kind.name());
+                jobs.push((name, Scheme::Bfv, kind, Shape::square(size)));
+            }
+        }
+        for (rows, cols) in GRAM {
+            let name = format!("linalg/gram/{rows}x{cols}");
+            let shape = Shape {
+                rows: cols,
+                inner: rows,
+                cols,
+            };
+            jobs.push((name, Scheme::Ckks, Kind::Gram, shape));
+        }
+        for (name, scheme, kind, shape) in jobs {
+            if !self.wanted(&name) {
+                continue;
+            }
+            let link = link.get_or_insert_with(|| self.options.server("linalg.py", threads));
+            let (ours, work) = contender(scheme, kind, shape, pool);
+            let peers = match kind {
+                Kind::Gram => vec![blas::numpy_gram(link, shape)],
+                Kind::PlainEncrypted | Kind::Encrypted => {
+                    vec![blas::numpy(link, shape), blas::faer(shape, pool)]
+                }
+            };
+            let comparison = Comparison {
+                name,
+                threads,
+                ours,
+                peers,
+                work,
+            };
+            self.run(comparison);
+        }
+    }
+
+    /// Products modulo one narrow prime beside those of doubles.
+    fn narrow(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
         let mut link = None;
         for size in self.sizes() {
             let name = format!("math/gemm/{size}");
@@ -347,6 +403,53 @@ impl Summary {
                 },
             };
             self.run(comparison);
+        }
+    }
+
+    /// Matrices that fit a ciphertext, and a row of integers.
+    fn small_matrices(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
+        let mut link = None;
+        let mut linalg = |summary: &Self| {
+            link.get_or_insert_with(|| summary.options.server("linalg.py", threads))
+                .clone()
+        };
+        for size in [16, 64] {
+            let name = format!("linalg/enc{size}_enc{size}");
+            if !self.wanted(&name) {
+                continue;
+            }
+            let link = linalg(self);
+            let mut peers = vec![];
+            if size == 16 {
+                peers.push(seal::tenseal(&self.link, &name, threads));
+                peers.push(blas::desilofhe(&link));
+            }
+            peers.push(blas::openfhe_numpy(&link));
+            self.run(Comparison {
+                name,
+                threads,
+                ours: ours::small::contender(size, pool),
+                peers,
+                work: Work {
+                    macs: Some(Shape::square(size).macs()),
+                    ..Work::default()
+                },
+            });
+        }
+        let (name, inner, cols) = ("linalg/vec2048_plain_2048x2048", 2048, 2048);
+        if self.wanted(name) {
+            let link = linalg(self);
+            let (ours, encoded) = ours::integers::contenders(inner, cols, pool);
+            self.run(Comparison {
+                name: name.into(),
+                threads,
+                ours,
+                peers: vec![encoded, blas::concrete_ml(&link, inner, cols)],
+                work: Work {
+                    macs: Some((inner * cols) as u64),
+                    ..Work::default()
+                },
+            });
         }
     }
 
@@ -419,6 +522,8 @@ fn run() -> Result<bool, String> {
         summary.exact(threads, &pool);
         summary.paillier(threads, &pool);
         summary.linear_algebra(threads, &pool);
+        summary.small_matrices(threads, &pool);
+        summary.narrow(threads, &pool);
         summary.matrices(threads, &pool);
     }
     summary.write()?;

@@ -3,9 +3,12 @@
 pub mod bfv;
 pub mod ckks;
 pub mod gemm;
+pub mod integers;
 pub mod linalg;
+pub mod matrices;
 pub mod ntt;
 pub mod paillier;
+pub mod small;
 
 /// The name of this library's contenders.
 pub const NAME: &str = "cipherblas";

@@ -53,6 +53,13 @@ pub fn numpy(link: &Link, shape: Shape) -> Entry {
     python::contender(link, "numpy", name, request, "")
 }
 
+/// `X'X` by NumPy's BLAS, of `inner` rows and `cols` columns.
+pub fn numpy_gram(link: &Link, shape: Shape) -> Entry {
+    let request = json!({"op": "gram", "rows": shape.inner, "cols": shape.cols});
+    let name = |version: &str| format!("{PLAIN}{version} in clear").replace("  ", " ");
+    python::contender(link, "numpy", name, request, "")
+}
+
 /// The plain product, row by row.
 #[must_use]
 pub fn product(a: &[f64], b: &[f64], shape: Shape) -> Vec<f64> {
