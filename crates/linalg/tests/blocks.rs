@@ -350,3 +350,22 @@ fn malformed_bytes_are_refused() {
         Err(Error::KeyMismatch { .. })
     ));
 }
+
+/// The format that was ever written stays: a matrix of two chunks and two segments, byte for byte.
+#[test]
+fn the_wire_format_stays() {
+    let s = setup(32);
+    let data = integers(9, 60);
+    let options = BlockOptions::new()
+        .format(Format::Columns)
+        .line(16)
+        .lines_per_block(2);
+    let x = s.matrix(20, 3, &data, &options).unwrap();
+    assert_eq!(x.blocks(), 4);
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/block_matrix");
+    let golden = std::fs::read(path).unwrap();
+    assert_eq!(x.to_bytes().unwrap(), golden);
+    let back = BlockMatrix::from_bytes(&s.server, &golden).unwrap();
+    s.expect("golden", &back, (20, 3), &data);
+}

@@ -29,7 +29,7 @@ impl Machine {
     pub const REFERENCE_LEN: usize = 4096;
 
     /// One thread of a server's processor with AVX-512 VNNI, at products of 16 to 2048 rows (seconds of the processor, within a
-    /// third). With AVX2 alone a multiply-add takes about twice as long. Plans on other machines choose alike, and are wrong
+    /// third). With AVX2 alone a multiply-add takes a little longer. Plans on other machines choose alike, and are wrong
     /// about times by what those are faster or slower.
     pub const REFERENCE: Self = Self {
         slots: Costs {
