@@ -10,7 +10,7 @@
 //! | [`ckks`] | the scheme for approximate reals: parameters from the job, keys, evaluator |
 //! | [`paillier`] | the scheme for sums: fixed point, plain products only, no evaluation keys |
 //! | [`bfv::matrix`], [`ckks::matrix`] | encrypted matrices whose products are plain matrix products modulo 16-bit primes |
-//! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], plans |
+//! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], [`BlockMatrix`](linalg::BlockMatrix), plans |
 //! | [`models`] | linear, ridge and logistic regression: encrypted training and inference |
 //! | [`scheme`] | what a scheme can do, a scheme in clear for tests, wire format, security tables |
 //!
@@ -25,11 +25,16 @@
 //! rotations are free, a product takes one level, matrix x vector takes two, a step of logistic regression four. Plans
 //! tell before any key is made ([`linalg::Plan`], [`models::TrainingPlan`]); what does not fit is [`Error::Depth`].
 //!
+//! # Two ways to hold a matrix
+//! [`EncryptedMatrix`] lies in slots: everything that a scheme can do can be done with it, product by product. A
+//! [`BlockMatrix`](linalg::BlockMatrix) lies in coefficients of small ciphertexts ([`ckks::matrix`], [`bfv::matrix`]): it
+//! is for products of large matrices, Gram matrices among them, at a small multiple of the price of plain ones.
+//!
 //! # Examples
 //! `encrypted_training` is the main one: logistic regression trained on encrypted data, beside its twin in clear.
 //! `quickstart` is the README's, `ridge_closed_form` solves least squares from encrypted normal equations,
 //! `exact_ridge` does so over exact integers, `federated_ridge` and
-//! `federated_logistic` train over several owners' rows from encrypted sums.
+//! `federated_logistic` train over several owners' rows from encrypted sums. `encrypted_gemm` multiplies large matrices.
 
 pub use cipherblas_bfv as bfv;
 pub use cipherblas_ckks as ckks;
