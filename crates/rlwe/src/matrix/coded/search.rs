@@ -46,6 +46,8 @@ pub struct Candidate {
     /// What a product to level `l < D` adds to errors, in units of its phases (without a plaintext modulus), estimated from
     /// below.
     pub added: Vec<f64>,
+    /// Work of a key switch at the top of Q, in transforms.
+    switch: f64,
     shape: MatrixShape,
 }
 
@@ -71,6 +73,7 @@ impl Search {
         base_bits: f64,
         level_bits: f64,
         top: usize,
+        more_special: usize,
         limit: f64,
     ) -> Option<Candidate> {
         let chain = ChainShape {
@@ -82,13 +85,17 @@ impl Search {
             margin_bits: DIGIT_MARGIN_BITS,
         };
         // Special primes take what is left up to their width: their noise is divided by them.
-        let primes = chain.special_primes() as f64;
+        let primes = (chain.special_primes() + more_special) as f64;
         let room = (crate::chain::PRIME_BITS * primes - chain.special_bits())
             .min(limit - chain.log2_qp() - 0.2);
-        if room < 0.0 {
+        let margin_bits = DIGIT_MARGIN_BITS + room.min(10.0);
+        let chain = ChainShape {
+            margin_bits,
+            ..chain
+        };
+        if room < 0.0 || chain.special_primes() as f64 != primes {
             return None;
         }
-        let margin_bits = DIGIT_MARGIN_BITS + room.min(10.0);
         let log2_q = |level: usize| base_bits + level as f64 * level_bits;
         let counts: Vec<usize> = (0..self.depth)
             .map(|level| narrow_within(log2_q(level)))
@@ -111,6 +118,7 @@ impl Search {
             degree,
             added: added.collect(),
             log2_g,
+            switch: chain.cost(),
             shape: MatrixShape {
                 degree,
                 depth: self.depth,
@@ -134,18 +142,17 @@ impl Search {
             // One prime as wide as primes get, or as many narrow ones as fit it tightly.
             let bases = std::iter::once(47.6).chain((2..=top).map(|l| log2_narrow(l) + 0.3));
             for base_bits in bases.filter(|&b| b >= 28.0) {
-                for step in 1..=steps {
+                for (step, more) in (1..=steps).flat_map(|step| [(step, 0), (step, 1)]) {
                     let level_bits = NARROW_BITS * step as f64 + 0.3;
-                    all.extend(self.candidate(degree, base_bits, level_bits, top, limit));
+                    all.extend(self.candidate(degree, base_bits, level_bits, top, more, limit));
                 }
             }
         }
         all.sort_by(|a, b| {
             let cost = |c: &Candidate| {
                 let q = c.shape.base_bits + (self.depth - 1) as f64 * c.shape.level_bits;
-                let primes = (c.shape.base_bits / crate::chain::PRIME_BITS).ceil();
-                // A prime of Q costs its changes of format: about as much as a narrow product.
-                c.log2_g[self.depth] / NARROW_BITS + primes + q / 1000.0
+                // With one prime of Q and one special prime, a change of format takes about as long as a narrow product.
+                c.log2_g[self.depth] / NARROW_BITS + c.switch / 7.5 + q / 1000.0
             };
             cost(a).total_cmp(&cost(b))
         });
