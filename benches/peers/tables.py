@@ -1,13 +1,17 @@
 """The rows of encrypted linear algebra as tables for docs/performance.md.
 
-    python tables.py target/bench/summary.json
+    python tables.py target/bench/summary.json                              prints them
+    python tables.py target/bench/summary.json --into docs/performance.md   puts them in their place there
 """
 
 import collections
+import contextlib
+import io
 import json
 import sys
 
 PLAIN = "NumPy "
+BEGIN, END = "<!-- matrix tables -->\n", "<!-- end of matrix tables -->\n"
 
 
 def significant(value, digits=3):
@@ -66,12 +70,34 @@ def beside_peers(rows):
             print("|", " | ".join(str(cell) for cell in cells), "|")
 
 
+def tables(rows):
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        products(rows)
+        print()
+        beside_peers(rows)
+    return text.getvalue()
+
+
+def put(path, text):
+    """Replaces what is between the marks of a document."""
+    with open(path, encoding="utf-8") as file:
+        document = file.read()
+    if document.count(BEGIN) != 1 or document.count(END) != 1:
+        sys.exit(f"{path}: expected {BEGIN.strip()} and {END.strip()}, once each")
+    before, rest = document.split(BEGIN)
+    after = rest.split(END)[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}{BEGIN}{text}{END}{after}")
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
-        rows = json.load(file)
-    products(rows)
-    print()
-    beside_peers(rows)
+        text = tables(json.load(file))
+    if sys.argv[2:3] == ["--into"] and len(sys.argv) == 4:
+        put(sys.argv[3], text)
+    else:
+        print(text, end="")
 
 
 if __name__ == "__main__":

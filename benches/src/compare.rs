@@ -92,15 +92,14 @@ impl Row {
         if let (Some(ratio), Some(goal)) = (self.ratio(), self.goal_ratio) {
             // Below 1 the peer is the faster one: "at most 8 times its time".
             let (ratio_said, goal_said) = if goal < 1.0 {
-                let least = significant(1.0 / goal, 2);
-                (1.0 / ratio, format!("at most {least} times"))
+                (1.0 / ratio, format!("at most {} times", slower(goal)))
             } else {
                 (ratio, format!("{goal} times"))
             };
             return if ratio >= goal {
                 format!("{goal_said} {}", Self::MET)
             } else {
-                format!("{goal_said} missed: {} times", significant(ratio_said, 2))
+                format!("{goal_said} missed: {} times", significant(ratio_said, 3))
             };
         }
         match (self.ours_ms, self.goal_ms) {
@@ -173,13 +172,18 @@ impl std::fmt::Display for Row {
             ratio,
             match (self.goal_ms, self.goal_ratio) {
                 (Some(goal), _) => goal.to_string(),
-                (None, Some(goal)) if goal < 1.0 => format!("1/{}", significant(1.0 / goal, 2)),
+                (None, Some(goal)) if goal < 1.0 => format!("1/{}", slower(goal)),
                 (None, Some(goal)) => format!("{goal} times"),
                 (None, None) => "-".into(),
             },
             self.full_note(),
         )
     }
+}
+
+/// A goal below 1 the other way round: how many times the peer's time it may take.
+fn slower(goal: f64) -> f64 {
+    (100.0 / goal).round() / 100.0
 }
 
 /// `value` with `digits` significant digits, in plain notation.
@@ -392,7 +396,7 @@ mod tests {
             ..row(Some(1.0), None)
         };
         assert_eq!(ratio(Some(9.0)).verdict(), "8 times met");
-        assert_eq!(ratio(Some(6.5)).verdict(), "8 times missed: 6.5 times");
+        assert_eq!(ratio(Some(6.5)).verdict(), "8 times missed: 6.50 times");
         assert_eq!(
             [Some(9.0), Some(6.5), None].map(|peer_ms| ratio(peer_ms).met()),
             [Some(true), Some(false), None]
@@ -402,10 +406,10 @@ mod tests {
             goal_ratio: Some(1.0 / 8.0),
             ..row(Some(1.0), None)
         };
-        assert_eq!(beside_plain(Some(0.2)).verdict(), "at most 8.0 times met");
+        assert_eq!(beside_plain(Some(0.2)).verdict(), "at most 8 times met");
         assert_eq!(
             beside_plain(Some(0.1)).verdict(),
-            "at most 8.0 times missed: 10 times"
+            "at most 8 times missed: 10.0 times"
         );
         assert_eq!(beside_plain(Some(0.1)).met(), Some(false));
     }
