@@ -10,6 +10,11 @@ use cipherblas_scheme::{Error, Lines, Result};
 use std::fmt;
 use std::sync::Arc;
 
+/// Coefficients of a seeded second half for one of the first, at most.
+const SEEDED_PART: usize = 16;
+/// Bytes in memory for one on the wire, at most: `2 (16 + 1)` for 14 bits, rounded up.
+pub const EXPANSION: usize = 20;
+
 /// How a block's values lie in ciphertexts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
@@ -73,6 +78,12 @@ impl Shape {
             Lines::Packed => degree,
             Lines::Single => self.len,
         }
+    }
+    /// Whether second halves may be a seed on the wire: a seed of 32 bytes stands for N coefficients of every ciphertext and
+    /// prime, so first halves must be there of at least a 16th of that. What is read is then at most [`EXPANSION`] times as
+    /// large as the message, whoever wrote it.
+    pub(crate) fn seedable(&self, degree: usize) -> bool {
+        SEEDED_PART * self.held(degree) >= degree
     }
     /// Where value `j` of line `line` is among the coefficients held: ciphertext and index.
     pub(crate) fn place(&self, degree: usize, line: usize, j: usize) -> (usize, usize) {

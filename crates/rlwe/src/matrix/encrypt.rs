@@ -211,8 +211,8 @@ fn check_ring(operation: &'static str, ring: &MatrixRing, of_key: &Arc<Ring>) ->
 impl Block {
     /// Encrypts integers, line by line, under the secret key: `b = -a s + t e + value` modulo `G_level`, `a` uniform from a
     /// seed, `e` centred binomial (at most 21), t the plaintext modulus or 1. Values are reduced modulo `G_level`: those
-    /// beyond half of it do not come back. Half the size of other blocks on the wire. Cost: two transforms a ciphertext and
-    /// narrow prime.
+    /// beyond half of it do not come back. Half the size of other blocks on the wire, but for short lines that have a
+    /// ciphertext each (of fewer than N / 16 values). Cost: two transforms a ciphertext and narrow prime.
     ///
     /// # Errors
     /// `Shape`, `Depth` beyond the top level, `KeyMismatch`.
@@ -270,7 +270,7 @@ impl Block {
             level,
             b: Arc::new(b),
             a: Arc::new(a),
-            seed: Some(seed),
+            seed: shape.seedable(n).then_some(seed),
         })
     }
 

@@ -40,7 +40,7 @@ pub mod ring;
 pub mod transpose;
 pub mod wire;
 
-pub use block::{Block, Shape};
+pub use block::{Block, EXPANSION, Shape};
 pub use encrypt::Integer;
 pub use plain::Weights;
 pub use ring::{MatrixRing, MatrixShape, MatrixSpec};

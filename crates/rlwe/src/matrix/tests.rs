@@ -108,7 +108,7 @@ fn what_is_encrypted_comes_back_with_a_small_error() {
                 let seeded = Block::encrypt(&ring, &secret, &x, shape, level, &mut rng).unwrap();
                 let wide: Vec<i128> = x.iter().map(|&x| i128::from(x)).collect();
                 let own = Block::encrypt_public(&ring, &public, &wide, shape, level, &mut rng);
-                assert!(seeded.is_seeded());
+                assert_eq!(seeded.is_seeded(), shape.seedable(degree));
                 for (block, bound) in [
                     (seeded, noise::fresh_secret(&ring)),
                     (own.unwrap(), noise::fresh_public(&ring, level)),
@@ -580,6 +580,53 @@ fn blocks_come_back_from_bytes() {
                 other[19] = 0xff;
                 other[20] |= 0x3f;
                 assert!(matches!(read(&other), Err(Error::Wire { .. })));
+            }
+        }
+    }
+}
+
+/// A message of some bytes must not stand for a block of gigabytes: seeds take the place of second halves only where first
+/// halves are there of a 16th of the size.
+#[test]
+fn small_messages_stay_small_blocks() {
+    let Setup {
+        ring,
+        secret,
+        mut rng,
+    } = setup(64, None);
+    for (len, seeded) in [(1, false), (3, false), (4, true), (16, true)] {
+        for (layout, lines) in [(Lines::Single, 50), (Lines::Packed, 200)] {
+            let padded = 16;
+            let shape = Shape {
+                lines,
+                len,
+                padded,
+                layout,
+            };
+            let seeded = seeded || layout == Lines::Packed;
+            let x = values(&mut rng, lines * len, 1000);
+            let block = Block::encrypt(&ring, &secret, &x, shape, 2, &mut rng).unwrap();
+            assert_eq!(block.is_seeded(), seeded);
+            let mut writer = Writer::new();
+            wire::write_block(&mut writer, &block);
+            let mut bytes = writer.into_bytes();
+            let read = |bytes: &[u8]| {
+                let mut reader = Reader::new("block", bytes);
+                wire::read_block(&mut reader, &ring, secret.id())
+            };
+            let most = EXPANSION * bytes.len();
+            assert!(read(&bytes).unwrap().memory_bytes() <= most);
+            // The same with a seed, forged where there was none.
+            let second = ring.narrow_len(2) * block.ciphertexts() * (64 * 14 / 8);
+            if !seeded {
+                bytes[18] = 1;
+                bytes.truncate(bytes.len() - second + 32);
+            }
+            match read(&bytes) {
+                Ok(block) => assert!(seeded && block.memory_bytes() <= most),
+                Err(error) => {
+                    assert!(!seeded && matches!(error, Error::Wire { .. }), "{error}");
+                }
             }
         }
     }

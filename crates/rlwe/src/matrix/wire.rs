@@ -7,7 +7,7 @@
 //!    4  grid
 //!    1  layout: 0 packed, 1 single
 //!    1  level
-//!    1  1 if the second half is a seed
+//!    1  1 if the second half is a seed: of packed lines, or of N / 16 values and more
 //!    :  first halves: by prime, ciphertext, coefficients held; each ciphertext's packed to whole bytes
 //!    :  second halves: 32 bytes of seed, or as the first with N coefficients
 //! ```
@@ -86,10 +86,12 @@ fn write_rows(writer: &mut Writer, block: &Block, residues: &[i16], cols: usize)
     }
 }
 
-/// Reads a block of the key `key`. Sizes are compared with the bytes that are there before anything is allocated.
+/// Reads a block of the key `key`. Sizes are compared with the bytes that are there before anything is allocated, and at most
+/// [`EXPANSION`](super::EXPANSION) times as many are.
 ///
 /// # Errors
-/// `Wire`: bytes missing, a shape that does not fit the ring, a level that it does not have, a residue not below its prime.
+/// `Wire`: bytes missing, a shape that does not fit the ring, a level that it does not have, a residue not below its prime, a
+/// seed where the block would be far larger than the message.
 pub fn read_block(reader: &mut Reader<'_>, ring: &Arc<MatrixRing>, key: KeyId) -> Result<Block> {
     let n = ring.degree();
     let lines = reader.u64()?;
@@ -125,6 +127,15 @@ pub fn read_block(reader: &mut Reader<'_>, ring: &Arc<MatrixRing>, key: KeyId) -
                 "a shape that fits the ring",
             )
         })?;
+    if seeded && !shape.seedable(n) {
+        return Err(reader.error(
+            format!("a seed of second halves for lines of {len} values, one in a ciphertext"),
+            format!(
+                "second halves, or lines of at least {} values",
+                n.div_ceil(16)
+            ),
+        ));
+    }
     let needed = block_bytes(ring, shape, level, seeded).map(|all| all - HEAD);
     if needed.is_none_or(|needed| needed > reader.remaining()) {
         return Err(reader.error(
