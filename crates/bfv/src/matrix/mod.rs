@@ -29,9 +29,9 @@
 //! # Exactness
 //! Every block carries a bound on its phase ([`Bounds`]); an operation whose result might leave the modulus is
 //! `Error::Noise`, one whose values might leave `-t/2..t/2` is `Error::Overflow`. What encryption and plain data contribute to
-//! the bound is taken at its worst. What roundings and key switches contribute holds but for 2^-88 a value: unlike those of
-//! [`Ciphertext`](crate::Ciphertext)s, these bounds are not worst case, and a block that was made to fail tells about the key if its
-//! owner tells that it failed. Decrypted values are for the key's owner; decryption that can be shown to others
+//! the bound is taken at its worst. What roundings and key switches contribute holds but for 2^-176 a value and source, in the model of
+//! [`noise`](cipherblas_rlwe::matrix::noise), so for a block but for 2^-128: unlike those of [`Ciphertext`](crate::Ciphertext)s,
+//! these bounds are not worst case, and a block that was made to fail tells about the key if its owner tells that it failed. Decrypted values are for the key's owner; decryption that can be shown to others
 //! (`decrypt_shared`) is not offered for matrices.
 
 mod bounds;

@@ -3,10 +3,18 @@
 //! Random sources of error are independent, centred and sub-Gaussian with a variance proxy V, as in the parameter table of
 //! the security page: centred binomial errors (at most 21 in absolute value), and the roundings of changes of modulus, taken
 //! as uniform on [-1/2, 1/2] (V = 1/12), as the halves of a ciphertext are. A sum with coefficients c is then below
-//! [`TAIL`]` |c| sqrt(V)` but for a probability of 2^-88: with up to 2^24 coefficients in a block and 2^24 sources, all bounds
-//! hold but for 2^-40. What errors are multiplied with (values, weights) is taken at its worst.
+//! `D |c| sqrt(V)` but for the probability of a [`Tail`] of D deviations: for real values 2^-88, so that with up to 2^24
+//! coefficients in a block and 2^24 sources all bounds hold but for 2^-40; for exact ones 2^-176 and 2^-128. What errors are
+//! multiplied with (values, weights) is taken at its worst.
 //!
-//! The secret's weight, the number of its coefficients that are not zero, is at most [`secret_weight`], but for 2^-88.
+//! This is a model, and its probabilities are those of the model. Halves of ciphertexts are pseudorandom, not uniform, and so
+//! are their roundings and digits; and what is summed up is not always independent: images of one half under automorphisms are
+//! functions of the same coefficients, which pairwise look independent and together are not. Where equal terms are known to
+//! meet (Gram matrices), bounds count them as equal. Where they do not, that sums have Gaussian tails is a heuristic, which
+//! the tests compare with measured variances and fourth moments in the cases with the fewest sources: changes of format of one
+//! and two lines, products of one ciphertext.
+//!
+//! The secret's weight, the number of its coefficients that are not zero, is at most [`secret_weight`], with the same tail.
 //!
 //! With a plaintext modulus t all errors are t times as large: bounds here include that factor. All are absolute, in units
 //! of the phase modulo the level's `G` (or of `Q`, where said).
@@ -16,25 +24,65 @@ use super::transpose::TransposeNoise;
 use cipherblas_math::sample::{ERROR_BOUND, ERROR_VARIANCE};
 use cipherblas_scheme::{Error, Result};
 
-/// `sqrt(2 ln(2 * 2^88))`, rounded up.
+/// `sqrt(2 ln(2 * 2^88))`, rounded up: [`Tail::REAL`], in deviations.
 pub const TAIL: f64 = 11.11;
+
+/// How rarely a bound is exceeded, for each value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tail {
+    /// With a probability of `2^-bits` at most.
+    pub bits: f64,
+    /// `sqrt(2 ln(2 * 2^bits))`, rounded up: the bound of a sub-Gaussian variable, in roots of its proxy.
+    pub deviations: f64,
+}
+
+impl Tail {
+    /// Real values: 2^-88, so 2^-40 for 2^24 values with 2^24 sources of error.
+    pub const REAL: Self = Self {
+        bits: 88.0,
+        deviations: TAIL,
+    };
+    /// Exact values, where one failure may give the key away: 2^-176, so 2^-128 for as many.
+    pub const EXACT: Self = Self {
+        bits: 176.0,
+        deviations: 15.67,
+    };
+
+    /// [`EXACT`](Self::EXACT) with a plaintext modulus, [`REAL`](Self::REAL) without.
+    pub fn of(ring: &MatrixRing) -> Self {
+        if ring.plaintext().is_some() {
+            Self::EXACT
+        } else {
+            Self::REAL
+        }
+    }
+
+    /// `-ln` of the probability.
+    pub(crate) fn ln(self) -> f64 {
+        self.bits * std::f64::consts::LN_2
+    }
+
+    /// A sum of `weight` roundings, or of uniform variables on [-1/2, 1/2]; never above the sum of all worst cases.
+    fn roundings(self, weight: f64) -> f64 {
+        ROUNDING_SLACK * (self.deviations * (weight / 12.0).sqrt()).min(weight / 2.0)
+    }
+}
 
 /// What rounding in doubles adds to the 1/2 of a change of modulus.
 const ROUNDING_SLACK: f64 = 1.001;
 
-/// Bound on the secret's weight: 2N/3 and a Hoeffding tail of 2^-88.
-pub fn secret_weight(degree: usize) -> f64 {
+/// Bound on the secret's weight: 2N/3 and a Hoeffding tail.
+pub fn secret_weight(degree: usize, tail: Tail) -> f64 {
     let n = degree as f64;
-    (2.0 * n / 3.0 + (n * 88.0 * std::f64::consts::LN_2 / 2.0).sqrt()).min(n)
+    (2.0 * n / 3.0 + (n * tail.ln() / 2.0).sqrt()).min(n)
+}
+
+fn weight(ring: &MatrixRing) -> f64 {
+    secret_weight(ring.degree(), Tail::of(ring))
 }
 
 fn errors_are_multiples_of(ring: &MatrixRing) -> f64 {
     ring.plaintext().map_or(1.0, |t| t as f64)
-}
-
-/// A sum of `weight` roundings, or of uniform variables on [-1/2, 1/2]; never above the sum of all worst cases.
-fn roundings(weight: f64) -> f64 {
-    ROUNDING_SLACK * (TAIL * (weight / 12.0).sqrt()).min(weight / 2.0)
 }
 
 /// A fresh secret-key encryption of integers: `t e`.
@@ -48,22 +96,22 @@ pub fn fresh_secret(ring: &MatrixRing) -> f64 {
 /// If there is no such level.
 pub fn fresh_public(ring: &MatrixRing, level: usize) -> f64 {
     let n = ring.degree() as f64;
-    let weight = secret_weight(ring.degree());
+    let (weight, tail) = (weight(ring), Tail::of(ring));
     // v is uniform ternary (proxy 2/3), and |e|^2 <= 21^2 N.
     let bound = ERROR_BOUND as f64;
-    let first = TAIL * (n * 2.0 / 3.0).sqrt() * bound;
-    let rest = bound + (TAIL * (weight * ERROR_VARIANCE).sqrt()).min(weight * bound);
+    let first = tail.deviations * (n * 2.0 / 3.0).sqrt() * bound;
+    let rest = bound + (tail.deviations * (weight * ERROR_VARIANCE).sqrt()).min(weight * bound);
     let wide = ring.ring();
     let p = wide.moduli()[wide.q_len()].value() as f64;
     let log_qp = ring.log2_q(ring.max_level() - 1) + p.log2();
     let scaled = (first.min(n * bound) + rest) * (ring.log2_g(level) - log_qp).exp2();
-    errors_are_multiples_of(ring) * (scaled + roundings(1.0 + weight))
+    errors_are_multiples_of(ring) * (scaled + tail.roundings(1.0 + weight))
 }
 
 /// The rounding of a ciphertext to another modulus, in units of the new one: `t (r0 + r1 s)`. What [`lower`] adds, and the last
 /// step of a product, after the error before was multiplied by the ratio of the moduli.
 pub fn switch_rounding(ring: &MatrixRing) -> f64 {
-    errors_are_multiples_of(ring) * roundings(1.0 + secret_weight(ring.degree()))
+    errors_are_multiples_of(ring) * Tail::of(ring).roundings(1.0 + weight(ring))
 }
 
 /// What dropping a level, or a product with a plain matrix, adds at the level below, in units of `G_{level-1}`.
@@ -73,9 +121,12 @@ pub fn lower(ring: &MatrixRing, _level: usize) -> f64 {
 
 /// What the change of modulus of a product adds before its change of format, in units of `Q_{l-1}` (not multiplied by t: phases
 /// are divided by it there): the roundings of `b b'`, of the mixed products times s on either side, of `a a'` times s on both.
+///
+/// In a Gram matrix the mixed products are one another's transposes, and `a a'` is symmetric: on the diagonal roundings meet
+/// themselves, so that proxies are twice those of independent ones. They are taken so for every product.
 pub fn product_rounding(ring: &MatrixRing) -> f64 {
-    let weight = secret_weight(ring.degree());
-    roundings(1.0) + roundings(2.0 * weight) + roundings(weight * weight)
+    let (weight, tail) = (weight(ring), Tail::of(ring));
+    tail.roundings(1.0) + 2.0 * tail.roundings(weight) + tail.roundings(2.0 * weight * weight)
 }
 
 /// What [`gemm_tn`](super::Block::gemm_tn) and [`syrk`](super::Block::syrk) of blocks at `level` on a grid of stride `stride` add,
@@ -99,7 +150,7 @@ pub fn reformat(ring: &MatrixRing, level: usize, stride: usize) -> Result<f64> {
         level,
         stride,
     )?;
-    let rounding = roundings(1.0 + secret_weight(ring.degree()));
+    let rounding = Tail::of(ring).roundings(1.0 + weight(ring));
     Ok(step(ring, level, rounding + format.reformat()))
 }
 
@@ -116,7 +167,7 @@ fn format_noise(
             left: 0,
         });
     }
-    TransposeNoise::new(ring.ring(), level - 1, stride)
+    TransposeNoise::new(ring.ring(), level - 1, stride, Tail::of(ring))
 }
 
 /// From an error modulo `Q_{level-1}`, where phases are divided by t, to one modulo `G_{level-1}`.

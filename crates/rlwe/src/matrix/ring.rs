@@ -119,6 +119,12 @@ fn log2_narrow(count: usize) -> f64 {
         .sum()
 }
 
+/// The same from the exact product: what limits are compared with.
+fn log2_narrow_exact(count: usize) -> f64 {
+    let primes: Vec<u64> = narrow::PRIMES[..count].iter().map(|&p| p as u64).collect();
+    log2_product(&primes)
+}
+
 /// The ring context of encrypted matrices; shared by every block.
 pub struct MatrixRing {
     spec: MatrixSpec,
@@ -176,7 +182,7 @@ impl MatrixRing {
         let mut log_q = 0.0;
         for (level, group) in spec.ring.groups.iter().enumerate() {
             log_q += log2_product(group);
-            let log_g = log2_narrow(spec.narrow[level]);
+            let log_g = log2_narrow_exact(spec.narrow[level]);
             if log_g > log_q {
                 return Err(parameter_error(
                     "narrow primes",
@@ -249,7 +255,8 @@ impl MatrixRing {
     /// # Errors
     /// `Parameter`, naming the degree that would do.
     pub fn check_security(&self, level: SecurityLevel) -> Result<()> {
-        let largest = self.ring.log2_qp().max(self.log2_g(self.max_level()));
+        let own = log2_narrow_exact(self.narrow_len(self.max_level()));
+        let largest = self.ring.log2_qp().max(own);
         security::check(level, self.degree(), largest)
     }
 

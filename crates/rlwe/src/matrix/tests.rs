@@ -664,3 +664,55 @@ fn the_uniform_half_is_what_its_definition_says() {
     ];
     assert_eq!(out, expected);
 }
+
+#[test]
+fn exact_values_fail_far_more_rarely() {
+    for tail in [noise::Tail::REAL, noise::Tail::EXACT] {
+        let needed = (2.0 * (tail.bits + 1.0) * std::f64::consts::LN_2).sqrt();
+        assert!((needed..needed + 0.01).contains(&tail.deviations));
+    }
+    let t = 1u64 << 20;
+    let real = setup(1024, None).ring;
+    let exact = setup(1024, Some(t)).ring;
+    let bounds = |ring: &MatrixRing| {
+        let parts = [
+            noise::switch_rounding(ring),
+            noise::product(ring, 1, 1).unwrap(),
+            noise::reformat(ring, 1, 2).unwrap(),
+            noise::fresh_public(ring, 2),
+        ];
+        parts.map(|x| x / ring.plaintext().unwrap_or(1) as f64)
+    };
+    for (real, exact) in bounds(&real).into_iter().zip(bounds(&exact)) {
+        assert!(exact >= 1.4 * real, "{exact} for {real}");
+    }
+}
+
+/// Roundings of a Gram matrix meet themselves on the diagonal: their variance is about twice that of independent ones, and
+/// the bound counts it.
+#[test]
+fn bounds_count_symmetric_roundings() {
+    let ring = setup(64, None).ring;
+    let mut rng = ChaCha20Rng::from_seed([3; 32]);
+    let n = 64;
+    let mut uniform = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+    let samples = 4000;
+    let mut squares = 0.0;
+    for _ in 0..samples {
+        // A secret without zeros has the weight of the bound; signs do not matter to the variance.
+        let mut z = uniform();
+        for i in 0..n {
+            z += 2.0 * uniform() + uniform();
+            for _ in 0..i {
+                z += 2.0 * uniform();
+            }
+        }
+        squares += z * z;
+    }
+    let deviation = (squares / f64::from(samples)).sqrt();
+    let bound = noise::product_rounding(&ring) / noise::TAIL;
+    assert!(
+        (deviation..2.0 * deviation).contains(&bound),
+        "{bound} for {deviation}"
+    );
+}

@@ -214,7 +214,11 @@ impl Search {
         })
     }
 
-    fn check(&self) -> Result<()> {
+    /// That depth, degree and length are within what is offered.
+    ///
+    /// # Errors
+    /// `Parameter`.
+    pub fn check(&self) -> Result<()> {
         let invalid = |what, got: usize, expected: &str, hint| {
             Err(Error::Parameter {
                 what,
@@ -289,7 +293,8 @@ fn format(ring: &MatrixRing, level: usize, padded: usize) -> Result<TransposeNoi
         needed: 1,
         left: 0,
     })?;
-    TransposeNoise::new(ring.ring(), below, ring.degree() / padded.max(1))
+    let rho = ring.degree() / padded.max(1);
+    TransposeNoise::new(ring.ring(), below, rho, noise::Tail::of(ring))
 }
 
 /// From errors modulo `Q` of the level below, without the plaintext modulus, to those modulo its `G`.

@@ -1,7 +1,8 @@
 //! Bounds on the error that a change of format adds to each coefficient of a phase.
 //!
-//! The model is that of [`crate::matrix::noise`]. Given the keys, the error of a coefficient of the result is a linear form in
-//! digits and roundings, all taken as independent and uniform, and so is sub-Gaussian with the sum of their proxies:
+//! The model is that of [`crate::matrix::noise`], a heuristic where it says so. Given the keys, the error of a coefficient of
+//! the result is a linear form in digits and roundings, all taken as independent (but for pairs that are equal) and uniform,
+//! and so is sub-Gaussian with the sum of their proxies:
 //!
 //! - a key switch, `sum_d [c]_d e_d / P`: `E |e|^2 sum_d (Q_d / P)^2 / 12`, with `|e|^2` at its bound for every key;
 //! - a division of a half `a` by P, `r s`: `w / 12`, with `w` the secret's weight.
@@ -12,13 +13,13 @@
 
 use super::elements::Elements;
 use crate::keys::SUP_FACTOR;
-use crate::matrix::noise::{TAIL, secret_weight};
+use crate::matrix::noise::{Tail, secret_weight};
 use crate::ring::Ring;
 use cipherblas_math::sample::{ERROR_BOUND, ERROR_VARIANCE};
 use cipherblas_scheme::{Error, Result};
 
 /// Error bounds of [`finish_product`](super::finish_product) and [`finish_reformat`](super::finish_reformat) at one level and
-/// stride, in units of the phase modulo the level's Q. Each coefficient stays below but for a probability of 2^-88.
+/// stride, in units of the phase modulo the level's Q. Each coefficient stays below but for the probability of the tail.
 #[derive(Clone, Copy, Debug)]
 pub struct TransposeNoise {
     /// Variance proxies: of a key switch, of a division of `a`.
@@ -30,13 +31,14 @@ pub struct TransposeNoise {
     rho: f64,
     /// Key switches and divisions in the sum over one coset of `H`.
     coset: (f64, f64),
+    tail: Tail,
 }
 
-/// Bound on the squared norm of a key's error but for 2^-88, by Bernstein's inequality for the squares, which have mean `V`,
+/// Bound on the squared norm of a key's error but for a tail, by Bernstein's inequality for the squares, which have mean `V`,
 /// variance at most `2 V^2` and maximum `ERROR_BOUND^2`.
-fn error_norm(n: f64) -> f64 {
+fn error_norm(n: f64, tail: Tail) -> f64 {
     let (v, most) = (ERROR_VARIANCE, (ERROR_BOUND as f64).powi(2));
-    let ln = 88.0 * std::f64::consts::LN_2;
+    let ln = tail.ln();
     let linear = ln * most / 3.0;
     let excess = linear + (linear * linear + 2.0 * ln * n * 2.0 * v * v).sqrt();
     (n * v + excess).min(n * most)
@@ -47,7 +49,7 @@ impl TransposeNoise {
     ///
     /// # Errors
     /// `Depth` if there is no such level; `Parameter` unless `rho` is a power of two up to N / 2.
-    pub fn new(ring: &Ring, level: usize, rho: usize) -> Result<Self> {
+    pub fn new(ring: &Ring, level: usize, rho: usize, tail: Tail) -> Result<Self> {
         if level > ring.max_level() {
             return Err(Error::Depth {
                 operation: "bound on the error of a change of format",
@@ -67,12 +69,13 @@ impl TransposeNoise {
             _ => outer + 1,
         };
         Ok(Self {
-            switch: error_norm(n) * digits / 12.0,
-            division: secret_weight(ring.degree()) / 12.0,
+            switch: error_norm(n, tail) * digits / 12.0,
+            division: secret_weight(ring.degree(), tail) / 12.0,
             secret: SUP_FACTOR * SUP_FACTOR * 2.0 * n / 3.0,
             d: elements.d as f64,
             rho: rho as f64,
             coset: ((rho - 1) as f64, divisions as f64),
+            tail,
         })
     }
 
@@ -80,16 +83,20 @@ impl TransposeNoise {
     fn rows(&self) -> f64 {
         self.d * (2.0 * self.switch + self.division)
     }
-    /// One transposition of all rows, with the division at its end.
+    /// One transposition of all rows, with the division at its end. In a Gram matrix the rows are a symmetric matrix, and their
+    /// transforms for `g` and `1/g` have the same coefficients, up to order and signs: digits of the first key switch of each
+    /// meet twice, and count double for every product. The first one is that of the sums over H, or of the image where there is
+    /// none; what goes into a later one has been through a switching key, another one for each of the two.
     fn all_rows(&self) -> f64 {
         let (switches, divisions) = self.coset;
-        self.d * ((2.0 + switches) * self.switch + (2.0 + divisions) * self.division)
+        let first = switches.max(1.0);
+        self.d * ((2.0 + switches + first) * self.switch + (2.0 + divisions) * self.division)
     }
     /// From the proxy of a column to the bound of a packed ciphertext.
     fn packed(&self, column: f64) -> f64 {
         let stages = self.rho.log2() * (self.switch + self.division);
         let proxy = column + self.division + stages + 1.0 / 12.0;
-        TAIL * proxy.sqrt()
+        self.tail.deviations * proxy.sqrt()
     }
     /// What [`finish_product`](super::finish_product) adds.
     pub fn product(&self) -> f64 {

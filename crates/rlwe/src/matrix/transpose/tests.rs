@@ -3,6 +3,7 @@
 use super::*;
 use crate::chain::PrimeSource;
 use crate::keys::SecretKey;
+use crate::matrix::noise::Tail;
 use crate::ring::RingSpec;
 use cipherblas_math::Modulus;
 use rand::{Rng, RngExt, SeedableRng};
@@ -227,7 +228,7 @@ fn products_are_those_of_the_phases() {
                 let level = chain.groups.len() - 1;
                 for level in 0..=level {
                     let limbs = setting.ring.basis(level).q;
-                    let noise = TransposeNoise::new(&setting.ring, level, rho).unwrap();
+                    let noise = TransposeNoise::new(&setting.ring, level, rho, Tail::REAL).unwrap();
                     let bound = noise.product();
                     for (m, columns) in lengths(d) {
                         if (c > 0 || n > 16) && setting.rng.random_range(0..6) > 0 {
@@ -265,7 +266,7 @@ fn reformats_are_transposes() {
                 let rho = n / d;
                 let keys = setting.keys(d, false);
                 let limbs = setting.ring.basis(0).q;
-                let noise = TransposeNoise::new(&setting.ring, 0, rho).unwrap();
+                let noise = TransposeNoise::new(&setting.ring, 0, rho, Tail::REAL).unwrap();
                 let bound = noise.reformat();
                 for (lines, len) in lengths(d) {
                     let count = lines.div_ceil(rho);
@@ -401,7 +402,7 @@ fn products_and_bounds(cases: &[(usize, usize, usize, Chain)]) {
         wanted.resize(rho, Some(&[]));
         let errors = differences_in(&setting, (b.row(0, i), a.row(0, i)), &wanted, 0, false);
         assert_eq!(errors.len(), m * lines.len());
-        let noise = TransposeNoise::new(&setting.ring, level, rho).unwrap();
+        let noise = TransposeNoise::new(&setting.ring, level, rho, Tail::REAL).unwrap();
         compare(
             &format!("product, rho = {rho}, {m} x {columns}"),
             &errors,
