@@ -2,6 +2,7 @@
 //! and bounds on random shapes.
 
 use cipherblas_ckks::matrix::{Block, Evaluator, Params, PublicKey, SecretKey};
+use cipherblas_rlwe::matrix::noise;
 use cipherblas_scheme::wire::{Expected, Kind, SchemeId, seal};
 use cipherblas_scheme::{
     DecryptMatrix, EncryptMatrix, Error, Lines, MatrixKeySet, MatrixScheme, Side, WeightMatrix,
@@ -206,22 +207,138 @@ fn objects_survive_the_wire_and_belong_together() {
     ));
 }
 
+/// The object with another payload and right hashes.
+fn forge(bytes: &[u8], kind: Kind, change: &dyn Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let expected = Expected {
+        kind,
+        scheme: SchemeId::Ckks,
+        parameters: None,
+        key: None,
+    };
+    let (header, payload) = expected.open(bytes).unwrap();
+    let mut payload = payload.to_vec();
+    change(&mut payload);
+    seal(&header, &payload)
+}
+
+/// A block that declares other bounds (magnitude, spread, random, fixed) and to be `fresh` or not.
+fn declaring(f: &Fixture, block: &Block, fresh: bool, bounds: [Option<f64>; 4]) -> Block {
+    let bytes = forge(&f.evaluator.write_block(block), Kind::MatrixBlock, &|p| {
+        p[0] = u8::from(fresh);
+        for (i, bound) in bounds.iter().enumerate() {
+            if let Some(bound) = bound {
+                p[5 + 8 * i..13 + 8 * i].copy_from_slice(&bound.to_le_bytes());
+            }
+        }
+    });
+    f.evaluator.read_block(&bytes).unwrap()
+}
+
+/// What a block declares is at least what an honest one has; that it is fresh is believed of seeds and of errors as large
+/// as those of the public key.
+#[test]
+fn declared_bounds_are_raised() {
+    let f = &*SMALL;
+    let mut rng = ChaCha20Rng::seed_from_u64(8);
+    let none = [None, Some(0.0), Some(0.0), Some(0.0)];
+    let bound = |block: &Block| f.evaluator.error_bound(block);
+    let (x, y) = (
+        encrypt(&f.key, &[0.5; 16], 1, &mut rng),
+        encrypt(&f.key, &[0.25; 16], 1, &mut rng),
+    );
+    assert_eq!(bound(&declaring(f, &x, true, none)), bound(&x));
+    // Computed at the top, and below it.
+    let (sum, difference) = (
+        f.evaluator.add(&x, &y).unwrap(),
+        f.evaluator.sub(&x, &y).unwrap(),
+    );
+    assert!(bound(&declaring(f, &sum, false, none)) >= 0.5 * bound(&x));
+    let gram = f.evaluator.syrk(&[&x]).unwrap();
+    let least = noise::lower(f.params.ring(), 1) / f.params.scale(0);
+    assert!(bound(&declaring(f, &gram, false, none)) >= least);
+    // Errors of sums are not independent, whatever the blocks say.
+    let said = [&sum, &difference].map(|block| declaring(f, block, true, [None; 4]));
+    let product = |a: &Block, b: &Block| {
+        let terms = [(a, &x), (b, &y)];
+        bound(&f.evaluator.gemm_tn(&terms, Side::Left).unwrap())
+    };
+    assert_eq!(product(&said[0], &said[1]), product(&sum, &difference));
+    // Honest blocks come back as they were, those under the public key as fresh ones.
+    let public = f.key.public_key(&mut rng).unwrap();
+    let (grid, layout) = (None, Lines::Packed);
+    let [p, q] = [0.5, 0.25].map(|v| {
+        let block = public.encrypt_block(&[v; 16], 1, grid, layout, 1, None, &mut rng);
+        block.unwrap()
+    });
+    let again = |block: &Block| {
+        f.evaluator
+            .read_block(&f.evaluator.write_block(block))
+            .unwrap()
+    };
+    for block in [&x, &sum, &gram, &p] {
+        assert_eq!(again(block).bounds(), block.bounds());
+    }
+    assert_eq!(product(&again(&p), &again(&q)), product(&p, &q));
+}
+
+/// Whoever declares a magnitude and hears whether decryption succeeded searches for the largest value, where the declared
+/// magnitude is the threshold.
+#[test]
+fn declared_magnitudes_do_not_give_values_away() {
+    let f = &*SMALL;
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let block = encrypt(&f.key, &[0.1, -0.371, 0.2, 0.0], 1, &mut rng);
+    let search = |decrypts: &dyn Fn(&Block, f64) -> bool| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..30 {
+            let middle = 0.5 * (low + high);
+            let forged = declaring(f, &block, true, [Some(middle), None, None, None]);
+            if decrypts(&forged, middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        high
+    };
+    let naive = search(&|block, declared| {
+        let values = f.key.decrypt_block(block).unwrap();
+        values.iter().all(|v| v.abs() <= declared)
+    });
+    assert!((naive - 0.371).abs() < 1e-4, "{naive}");
+    let found = search(&|block, _| f.key.decrypt_block(block).is_ok());
+    assert!(found < 1e-8, "every answer is the same: {found}");
+}
+
+/// Parameters from elsewhere are for what they say: numbers that cannot be built, and those that their ring does not hold.
+#[test]
+fn forged_jobs_are_refused() {
+    let f = &*SMALL;
+    let bytes = f.params.to_bytes();
+    // From the end: security 4, key 1, length 8, inner 8, bound 8, precision 4, scale 8.
+    for (what, back, with) in [
+        ("inner", 21, (1u64 << 40).to_le_bytes().to_vec()),
+        ("inner", 21, u64::MAX.to_le_bytes().to_vec()),
+        ("inner", 21, (1u64 << 24).to_le_bytes().to_vec()),
+        ("bound", 29, 1e13f64.to_le_bytes().to_vec()),
+        ("bound", 29, 1e9f64.to_le_bytes().to_vec()),
+        ("precision", 33, 41u32.to_le_bytes().to_vec()),
+        ("precision", 33, 30u32.to_le_bytes().to_vec()),
+        ("scale", 41, 16f64.to_le_bytes().to_vec()),
+    ] {
+        let forged = forge(&bytes, Kind::Parameters, &|p: &mut Vec<u8>| {
+            let at = p.len() - back;
+            p[at..at + with.len()].copy_from_slice(&with);
+        });
+        let error = Params::insecure_from_bytes(&forged).unwrap_err();
+        assert!(matches!(error, Error::Parameter { .. }), "{what}: {error}");
+    }
+}
+
 #[test]
 fn forged_blocks_and_parameters_are_refused() {
     let f = &*SMALL;
     let block = encrypt(&f.key, &[0.5; 16], 1, &mut ChaCha20Rng::seed_from_u64(6));
-    let forge = |bytes: &[u8], kind, change: &dyn Fn(&mut Vec<u8>)| {
-        let expected = Expected {
-            kind,
-            scheme: SchemeId::Ckks,
-            parameters: None,
-            key: None,
-        };
-        let (header, payload) = expected.open(bytes).unwrap();
-        let mut payload = payload.to_vec();
-        change(&mut payload);
-        seal(&header, &payload)
-    };
     // Flag, depth, then four bounds.
     let bytes = f.evaluator.write_block(&block);
     let set = |at: usize, with: Vec<u8>| {

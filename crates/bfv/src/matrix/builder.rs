@@ -68,42 +68,13 @@ impl ParamsBuilder {
         self
     }
 
-    fn check(&self) -> Result<()> {
-        let invalid = |what, got: String, expected: &str, hint| {
-            Err(Error::Parameter {
-                what,
-                got,
-                expected: expected.into(),
-                hint,
-            })
-        };
-        let job = &self.job;
-        if !(1..=1 << 24).contains(&job.inner) {
-            return invalid(
-                "inner",
-                job.inner.to_string(),
-                "1 to 2^24",
-                "sum in parts, and decrypt in between",
-            );
-        }
-        if !(2..=52).contains(&job.plaintext_bits) {
-            return invalid(
-                "plaintext_bits",
-                job.plaintext_bits.to_string(),
-                "2 to 52",
-                "scale the data, or cut values into digits",
-            );
-        }
-        Ok(())
-    }
-
     /// Chooses the cheapest ring for the job.
     ///
     /// # Errors
     /// `Parameter`: a setting out of range, or a job that no ring up to degree 2^15 can hold.
     pub fn build(self) -> Result<Params> {
-        self.check()?;
         let job = self.job;
+        job.check()?;
         let search = Search {
             depth: self.depth,
             len: job.len,
@@ -133,5 +104,36 @@ impl ParamsBuilder {
                 Ok(params.holds()?.then_some(params))
             },
         )
+    }
+}
+
+impl Job {
+    /// That every number is within what is offered.
+    pub(super) fn check(&self) -> Result<()> {
+        let invalid = |what, got: String, expected: &str, hint| {
+            Err(Error::Parameter {
+                what,
+                got,
+                expected: expected.into(),
+                hint,
+            })
+        };
+        if !(1..=1 << 24).contains(&self.inner) {
+            return invalid(
+                "inner",
+                self.inner.to_string(),
+                "1 to 2^24",
+                "sum in parts, and decrypt in between",
+            );
+        }
+        if !(2..=52).contains(&self.plaintext_bits) {
+            return invalid(
+                "plaintext_bits",
+                self.plaintext_bits.to_string(),
+                "2 to 52",
+                "scale the data, or cut values into digits",
+            );
+        }
+        Ok(())
     }
 }

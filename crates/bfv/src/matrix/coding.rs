@@ -132,14 +132,14 @@ impl Coding for Params {
         let phases = block.phase_modulo(secret, 1 << bits)?;
         let inverse = inverse(bounds.unit);
         let decode = |x: &i64| centre(inverse.wrapping_mul(*x as u64), bits);
-        let values = Zeroizing::new(phases.iter().map(decode).collect::<Vec<_>>());
+        let mut values = Zeroizing::new(phases.iter().map(decode).collect::<Vec<_>>());
         // Not the magnitude that the block declares: as a threshold it would let its sender search for the largest value.
         let limit = self.max_value() as u64;
         let good = values
             .iter()
             .fold(true, |ok, v| ok & (v.unsigned_abs() <= limit));
         if good {
-            Ok(values.to_vec())
+            Ok(std::mem::take(&mut *values))
         } else {
             Err(Error::Decryption)
         }
@@ -319,10 +319,24 @@ impl Coding for Params {
                 ),
             ));
         }
-        // The bound is the sender's word: at least that of an honest block.
-        Ok(Bounds {
-            phase: bounds.phase.max(self.floor(level)),
+        Ok(bounds)
+    }
+
+    fn as_public(&self, level: usize, bounds: &Bounds) -> bool {
+        bounds.phase >= self.fresh(level, Encryptor::PublicKey)
+    }
+
+    fn raised(&self, level: usize, fresh: bool, bounds: Bounds) -> Result<Bounds> {
+        // Sums of fresh blocks have no smaller errors; whatever else is below the top came from the level above.
+        let floor = if fresh || level == self.depth() {
+            self.fresh(level, Encryptor::SecretKey)
+        } else {
+            self.floor(level)
+        };
+        let raised = Bounds {
+            phase: bounds.phase.max(floor),
             ..bounds
-        })
+        };
+        self.held("read", level, raised)
     }
 }

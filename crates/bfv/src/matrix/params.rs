@@ -241,7 +241,8 @@ impl Params {
         ))
     }
 
-    /// Reads parameters and validates them as if they had been built: primes, digits, security, identifier.
+    /// Reads parameters and validates them as if they had been built: ranges, primes, digits, security, that the products
+    /// they are for decrypt, identifier.
     ///
     /// # Errors
     /// `Wire` for bytes that are not parameters, `Parameter` for parameters that are not valid or not as secure as they say.
@@ -274,7 +275,17 @@ impl Params {
                     encryptor,
                     security,
                 };
-                Self::assemble(MatrixRing::new(spec)?, job)
+                job.check()?;
+                let params = Self::assemble(MatrixRing::new(spec)?, job)?;
+                if !params.holds()? {
+                    return Err(Error::Parameter {
+                        what: "matrix parameters",
+                        got: format!("a modulus of {:.1} bits for {job:?}", params.log2_modulus()),
+                        expected: "a ring whose products decrypt".into(),
+                        hint: "use parameters from the builder",
+                    });
+                }
+                Ok(params)
             },
             Self::id,
         )

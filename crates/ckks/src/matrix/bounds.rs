@@ -41,6 +41,11 @@ impl Bounds {
         self.random + self.fixed
     }
 
+    /// Whether no part of the error is bounded by less than in `other`.
+    pub(super) fn at_least(&self, other: &Self) -> bool {
+        self.spread >= other.spread && self.random >= other.random && self.fixed >= other.fixed
+    }
+
     pub(super) fn sum(&self, other: &Self) -> Self {
         Self {
             magnitude: add_up(self.magnitude, other.magnitude),

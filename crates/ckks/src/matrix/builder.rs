@@ -78,50 +78,13 @@ impl ParamsBuilder {
         self
     }
 
-    fn check(&self) -> Result<()> {
-        let invalid = |what, got: String, expected: &str, hint| {
-            Err(Error::Parameter {
-                what,
-                got,
-                expected: expected.into(),
-                hint,
-            })
-        };
-        let job = &self.job;
-        if !(1..=1 << 24).contains(&job.inner) {
-            return invalid(
-                "inner",
-                job.inner.to_string(),
-                "1 to 2^24",
-                "sum in parts, and decrypt in between",
-            );
-        }
-        if !(4..=40).contains(&job.precision_bits) {
-            return invalid(
-                "precision_bits",
-                job.precision_bits.to_string(),
-                "4 to 40",
-                "doubles carry 53 bits, and sums take some",
-            );
-        }
-        if !(1e-6..=1e12).contains(&job.bound) {
-            return invalid(
-                "bound",
-                job.bound.to_string(),
-                "1e-6 to 1e12",
-                "scale the data",
-            );
-        }
-        Ok(())
-    }
-
     /// Chooses the cheapest ring for the job.
     ///
     /// # Errors
     /// `Parameter`: a setting out of range, or a job that no ring up to degree 2^15 can hold.
     pub fn build(self) -> Result<Params> {
-        self.check()?;
         let job = self.job;
+        job.check()?;
         let search = Search {
             depth: self.depth,
             len: job.len,
@@ -151,13 +114,7 @@ impl ParamsBuilder {
                 let Ok(params) = Params::assemble(ring.clone(), scale, job) else {
                     return Ok(None);
                 };
-                let chain = params.chain()?;
-                let fits = chain.iter().enumerate().all(|(i, (bounds, wanted))| {
-                    let level = self.depth - 1 - i;
-                    bounds.error() <= *wanted
-                        && bounds.magnitude + bounds.error() <= params.max_value(level)
-                });
-                Ok(fits.then_some(params))
+                Ok(params.fits()?.then_some(params))
             },
         )
     }
@@ -189,3 +146,42 @@ impl ParamsBuilder {
 
 /// For errors, which count as values do: with 4 bits of precision and more.
 const MARGIN_BITS: f64 = 0.02;
+
+impl Job {
+    /// That every number is within what is offered.
+    pub(super) fn check(&self) -> Result<()> {
+        let invalid = |what, got: String, expected: &str, hint| {
+            Err(Error::Parameter {
+                what,
+                got,
+                expected: expected.into(),
+                hint,
+            })
+        };
+        if !(1..=1 << 24).contains(&self.inner) {
+            return invalid(
+                "inner",
+                self.inner.to_string(),
+                "1 to 2^24",
+                "sum in parts, and decrypt in between",
+            );
+        }
+        if !(4..=40).contains(&self.precision_bits) {
+            return invalid(
+                "precision_bits",
+                self.precision_bits.to_string(),
+                "4 to 40",
+                "doubles carry 53 bits, and sums take some",
+            );
+        }
+        if !(1e-6..=1e12).contains(&self.bound) {
+            return invalid(
+                "bound",
+                self.bound.to_string(),
+                "1e-6 to 1e12",
+                "scale the data",
+            );
+        }
+        Ok(())
+    }
+}

@@ -5,7 +5,7 @@ use super::params::{ENCODING_ERROR, Params};
 use cipherblas_rlwe::SecretKey;
 use cipherblas_rlwe::matrix::coded::{self, Coding, Encryptor, Product, Weighted};
 use cipherblas_rlwe::matrix::{Block, MatrixRing, noise};
-use cipherblas_scheme::hedge::hedged;
+use cipherblas_scheme::hedge::{self, hedged};
 use cipherblas_scheme::wire::{ParameterId, Reader, SchemeId, Writer};
 use cipherblas_scheme::{Error, Result, WeightMatrix};
 use rand::{CryptoRng, Rng};
@@ -26,6 +26,19 @@ fn bad_value(index: usize, what: &str, bound: f64) -> Error {
         expected: format!("a finite number of absolute value at most {bound}"),
         hint: "scale the data, or declare a larger bound",
     }
+}
+
+/// For the generator of roundings: where the caller's repeats itself, those of other values are others.
+fn digest_of(values: &[f64], level: usize) -> Zeroizing<[u8; 32]> {
+    const DOMAIN: &str = "cipherblas 2026 ckks matrix values";
+    let parts: Vec<Zeroizing<[u8; 32]>> = values
+        .par_chunks(GRAIN)
+        .map(|values| hedge::digest(DOMAIN, &[&hedge::words(values.iter().map(|v| v.to_bits()))]))
+        .collect();
+    let level = (level as u64).to_le_bytes();
+    let mut all: Vec<&[u8]> = vec![&level];
+    all.extend(parts.iter().map(|digest| &digest[..]));
+    hedge::digest("cipherblas 2026 ckks matrix block", &all)
 }
 
 impl Params {
@@ -94,7 +107,8 @@ impl Coding for Params {
             let index = values.iter().position(|v| !within(v)).unwrap_or(0);
             return Err(bad_value(index, "value", magnitude));
         }
-        let mut master = hedged("cipherblas 2026 ckks matrix rounding", rng, &[]);
+        let digest = digest_of(values, level);
+        let mut master = hedged("cipherblas 2026 ckks matrix rounding", rng, &[&*digest]);
         let dithers: Vec<_> = (0..values.len().div_ceil(GRAIN) as u64)
             .map(|i| {
                 hedged(
@@ -121,12 +135,12 @@ impl Coding for Params {
     }
 
     fn decode(&self, block: &Block, _bounds: &Bounds, secret: &SecretKey) -> Result<Vec<f64>> {
-        let values = block.phase_real(secret, self.scale(block.level()))?;
+        let mut values = block.phase_real(secret, self.scale(block.level()))?;
         // Not the magnitude that the block declares: as a threshold it would let its sender search for the largest value.
         let limit = self.max_value(block.level());
         let good = values.iter().fold(true, |ok, v| ok & (v.abs() <= limit));
         if good {
-            Ok(values.to_vec())
+            Ok(std::mem::take(&mut *values))
         } else {
             Err(Error::Decryption)
         }
@@ -250,5 +264,64 @@ impl Coding for Params {
             ));
         }
         Ok(bounds)
+    }
+
+    fn as_public(&self, level: usize, bounds: &Bounds) -> bool {
+        bounds.at_least(&self.fresh(level, bounds.magnitude, Encryptor::PublicKey))
+    }
+
+    fn raised(&self, level: usize, fresh: bool, bounds: Bounds) -> Result<Bounds> {
+        let encrypted = self.fresh(level, bounds.magnitude, Encryptor::SecretKey);
+        let raised = if bounds.at_least(&encrypted) {
+            bounds
+        } else if fresh || level == self.depth() {
+            // Sums of fresh blocks have no smaller errors.
+            Bounds {
+                magnitude: bounds.magnitude,
+                spread: bounds.spread.max(encrypted.spread),
+                random: bounds.random.max(encrypted.random),
+                fixed: bounds.fixed.max(encrypted.fixed),
+            }
+        } else {
+            // Whatever else is at this level came from the one above.
+            Bounds {
+                fixed: bounds.fixed.max(self.lower_added(level + 1)),
+                ..bounds
+            }
+        };
+        self.held("read", level, raised)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    /// A generator that repeats itself does not repeat the roundings of other values.
+    #[test]
+    fn roundings_depend_on_the_values() {
+        let params = Params::builder()
+            .inner(4)
+            .len(16)
+            .insecure_degree(64)
+            .build()
+            .unwrap();
+        let encode = |last: f64| {
+            let mut values = [0.1; 512];
+            values[511] = last;
+            let mut rng = ChaCha20Rng::seed_from_u64(1);
+            let by = Encryptor::SecretKey;
+            params
+                .encode(&values, 1, None, by, &mut rng)
+                .unwrap()
+                .0
+                .to_vec()
+        };
+        let (a, b) = (encode(0.25), encode(0.5));
+        assert_eq!(a, encode(0.25));
+        let differ = a[..511].iter().zip(&b).filter(|(x, y)| x != y).count();
+        assert!(differ > 32, "{differ} of 511 roundings differ");
     }
 }

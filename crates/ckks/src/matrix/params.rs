@@ -239,6 +239,15 @@ impl Params {
         Ok(all)
     }
 
+    /// Whether products one after another are held and as precise as asked for.
+    pub(super) fn fits(&self) -> Result<bool> {
+        let chain = self.chain()?;
+        let mut levels = (0..self.depth()).rev().zip(&chain);
+        Ok(levels.all(|(level, (bounds, wanted))| {
+            bounds.error() <= *wanted && bounds.magnitude + bounds.error() <= self.max_value(level)
+        }))
+    }
+
     /// Serializes the parameters: everything public.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::new();
@@ -252,7 +261,8 @@ impl Params {
         ))
     }
 
-    /// Reads parameters and validates them as if they had been built: primes, digits, security, identifier.
+    /// Reads parameters and validates them as if they had been built: ranges, primes, digits, security, that they hold what
+    /// they say they are for, identifier.
     ///
     /// # Errors
     /// `Wire` for bytes that are not parameters, `Parameter` for parameters that are not valid or not as secure as they say.
@@ -288,7 +298,18 @@ impl Params {
                     encryptor,
                     security,
                 };
-                Self::assemble(MatrixRing::new(spec)?, scale, job)
+                job.check()?;
+                let params = Self::assemble(MatrixRing::new(spec)?, scale, job)?;
+                if !params.fits()? {
+                    return Err(Error::Parameter {
+                        what: "matrix parameters",
+                        got: format!("a scale of 2^{:.1} for {job:?}", scale.log2()),
+                        expected: "a ring and a scale that hold the job, as precisely as it says"
+                            .into(),
+                        hint: "use parameters from the builder",
+                    });
+                }
+                Ok(params)
             },
             Self::id,
         )

@@ -25,6 +25,8 @@ impl Block {
     /// and grid; either layout. The result has the single layout. One level, no keys. Cost: `rows * cols * (N + len)`
     /// multiply-adds for each narrow prime and term.
     ///
+    /// The weights are not hidden: second halves are `round((W a mod G) G'/G)`, equations for W without any key.
+    ///
     /// # Errors
     /// `Shape` (no term, shapes that do not fit), `Depth` at level 0 or for terms of several levels, `KeyMismatch`.
     pub fn gemm_plain(terms: &[(Weights<'_>, &Self)]) -> Result<Self> {

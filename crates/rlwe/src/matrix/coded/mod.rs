@@ -171,6 +171,14 @@ pub trait Coding: Clone + PartialEq + Send + Sync + Debug + 'static {
     /// # Errors
     /// `Wire`.
     fn read_bounds(&self, level: usize, reader: &mut Reader<'_>) -> Result<Self::Bounds>;
+    /// Whether bounds on errors are at least those of fresh encryptions at `level` under the public key.
+    fn as_public(&self, level: usize, bounds: &Self::Bounds) -> bool;
+    /// Declared bounds, raised to what every block at `level` has at least that was encrypted (`fresh`), or computed, by this
+    /// library. Bounds of such blocks stay as they are.
+    ///
+    /// # Errors
+    /// `Overflow`, `Noise` if the level does not hold the result.
+    fn raised(&self, level: usize, fresh: bool, bounds: Self::Bounds) -> Result<Self::Bounds>;
 }
 
 /// A line of a parameters' display: security.

@@ -1,8 +1,8 @@
 use super::block::CodedBlock;
-use super::{CodedPublicKey, Coding, Encryptor};
+use super::{CodedPublicKey, Coding, Encryptor, Search};
 use crate::chain::log2_qp;
 use crate::evaluation::EvaluationKeys;
-use crate::matrix::{MatrixSpec, wire as blocks};
+use crate::matrix::{Block, MatrixSpec, wire as blocks};
 use crate::ring::RingSpec;
 use crate::wire as keys;
 use cipherblas_scheme::security::{self, SecurityLevel};
@@ -32,7 +32,7 @@ fn expected<C: Coding>(kind: Kind, params: &C, key: Option<KeyId>) -> Expected {
 
 pub(super) fn write<C: Coding>(params: &C, x: &CodedBlock<C>) -> Vec<u8> {
     let mut writer = Writer::with_capacity(128 + 2 * x.memory_bytes());
-    writer.u8(u8::from(x.fresh));
+    writer.u8(u8::from(x.fresh && shown(params, &x.inner, &x.bounds)));
     writer.u32(x.depth() as u32);
     params.write_bounds(&x.bounds, &mut writer);
     blocks::write_block(&mut writer, &x.inner);
@@ -42,6 +42,13 @@ pub(super) fn write<C: Coding>(params: &C, x: &CodedBlock<C>) -> Vec<u8> {
         x.params,
         x.key_id(),
     ))
+}
+
+/// Whether a block on the wire may say that it is as it was encrypted. Only second halves that are a seed show that nobody
+/// computed them; without a seed, errors have to be as large as those of the public key. Blocks of short single lines under
+/// the secret key lose the mark on the way, which only matters to sums over several of them.
+fn shown<C: Coding>(params: &C, inner: &Block, bounds: &C::Bounds) -> bool {
+    inner.is_seeded() || params.as_public(inner.level(), bounds)
 }
 
 pub(super) fn read<C: Coding>(params: &C, key: KeyId, bytes: &[u8]) -> Result<CodedBlock<C>> {
@@ -69,6 +76,11 @@ pub(super) fn read<C: Coding>(params: &C, key: KeyId, bytes: &[u8]) -> Result<Co
     if inner.is_seeded() && !fresh {
         return Err(reader.error("a computed block with a seed", "a fresh one"));
     }
+    // What blocks declare of themselves is the sender's word.
+    let fresh = fresh && shown(params, &inner, &bounds);
+    let bounds = params
+        .raised(level, fresh, bounds)
+        .map_err(|_| reader.error("bounds below what errors are at least", "larger ones"))?;
     Ok(CodedBlock {
         inner,
         bounds,
@@ -229,7 +241,7 @@ pub fn read_job(reader: &mut Reader<'_>, secure: bool) -> Result<JobParts> {
 }
 
 /// Checks a specification that nobody vouches for, before anything is precomputed: a message of a few bytes must not ask for
-/// large tables. Nothing is left to read.
+/// large tables. Depth, degree and length are those that can be built. Nothing is left to read.
 ///
 /// # Errors
 /// `Wire`; `Parameter` if it is not as secure as it says.
@@ -247,6 +259,14 @@ pub fn check_spec(
             format!("a degree up to {MOST_DEGREE}, and no longer lines"),
         ));
     }
+    Search {
+        depth: spec.ring.groups.len(),
+        len,
+        security,
+        degree: Some(degree),
+        plaintext: spec.plaintext,
+    }
+    .check()?;
     match security {
         Some(level) => security::check(level, degree, log2_qp(&spec.ring)),
         None => Ok(()),
