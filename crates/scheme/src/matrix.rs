@@ -150,7 +150,8 @@ pub trait MatrixScheme: Clone + Send + Sync + 'static {
     fn sub(&self, a: &Self::Block, b: &Self::Block) -> Result<Self::Block>;
     /// `-x`. No depth, no keys.
     fn negate(&self, x: &Self::Block) -> Result<Self::Block>;
-    /// `value * x`. One level, no keys. Cost: a pass over the block.
+    /// `value * x`. One level, no keys. Cost: a pass over the block. The value is not hidden from whoever sees `x` and the
+    /// result: see [`gemm_plain`](Self::gemm_plain).
     ///
     /// # Errors
     /// Those of the trait; `Value` for a scalar that cannot be encoded.
@@ -176,6 +177,9 @@ pub trait MatrixScheme: Clone + Send + Sync + 'static {
     /// `W[u][k]` times line `k`. One level, no keys. All `x` have lines of one length, in either layout, and as many as their
     /// `W` has columns; all `W` have as many rows as the result has lines, whose layout is [`Lines::Single`]. Cost: exact
     /// modular GEMMs of `rows x k x max_len` and `rows x k x len`.
+    ///
+    /// **The weights are not hidden.** Nothing random is added: whoever sees the blocks and the result, with or without a
+    /// key, has equations for `W`. Weights that are secret are to be encrypted, for [`gemm_tn`](Self::gemm_tn).
     ///
     /// # Errors
     /// Those of the trait; `Shape` for no terms; `Value` for weights that cannot be encoded.

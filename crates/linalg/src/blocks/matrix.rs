@@ -163,7 +163,8 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         })
     }
 
-    /// The key owner's view of the values, row by row. For results that are shown to others, add noise or round them: the
+    /// The key owner's view of the values, row by row: the caller's, to erase or keep; copies on the way are not erased either.
+    /// For results that are shown to others, add noise or round them: the
     /// low bits depend on the key.
     ///
     /// # Errors

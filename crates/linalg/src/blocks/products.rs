@@ -104,7 +104,8 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     }
 
     /// Encrypted matrix x plain matrix. One level, no keys. Takes `self` by columns, and gives a matrix by columns in
-    /// layout [`Lines::Single`]. Cost: about two modular GEMMs of the plain product's size for each narrow prime.
+    /// layout [`Lines::Single`]. Cost: about two modular GEMMs of the plain product's size for each narrow prime. The weights
+    /// are not hidden from whoever sees `self` and the result, key or not.
     ///
     /// # Errors
     /// `Shape`, `Depth`, `Value`, `Overflow`, `Noise`; `Parameter` if the budget cannot hold one term.
@@ -116,7 +117,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     }
 
     /// Plain matrix x encrypted matrix. One level, no keys. Takes `x` by rows, and gives a matrix by rows in layout
-    /// [`Lines::Single`]. Cost: as [`matmul_plain`](Self::matmul_plain).
+    /// [`Lines::Single`]. Cost, and what is seen of the weights: as [`matmul_plain`](Self::matmul_plain).
     ///
     /// # Errors
     /// As [`matmul_plain`](Self::matmul_plain).

@@ -495,6 +495,10 @@ impl fmt::Display for GemmPlan {
             Details::Slots(plan) => writeln!(f, "{}", plan.plan)?,
             Details::Coefficients(plan) => plan.describe(f, g)?,
         }
+        if g.kind.plain() && self.regime() == Regime::Coefficients {
+            let who = "from whoever sees the encrypted factor and the result";
+            writeln!(f, "weights             not hidden {who}")?;
+        }
         if let (Some(peak), Some(workspace)) = (self.peak_bytes(), self.workspace_bytes()) {
             writeln!(
                 f,
