@@ -309,7 +309,7 @@ mod tests {
             .build()
             .unwrap();
         let encode = |last: f64| {
-            let mut values = [0.1; 512];
+            let mut values: [f64; 512] = std::array::from_fn(|i| (i as f64).sqrt() / 32.0);
             values[511] = last;
             let mut rng = ChaCha20Rng::seed_from_u64(1);
             let by = Encryptor::SecretKey;
