@@ -113,3 +113,24 @@ fn precision_is_as_asked_for() {
     println!("public: error {worst:e}, bound {bound:e}");
     assert!(worst <= bound && bound <= 64.0 * wanted && bound <= 1024.0 * worst);
 }
+
+/// Jobs at the degree of use, and what their rings are made of: bounds that grow make rings dearer.
+#[test]
+fn jobs_take_small_rings() {
+    for (inner, len, bits, narrow, wide) in [
+        (1, 16, 28, 6, 2),
+        (2048, 2048, 18, 5, 1),
+        (2048, 2048, 20, 5, 2),
+        (4096, 4096, 18, 5, 1),
+        (4096, 4096, 20, 5, 2),
+    ] {
+        let builder = Params::builder().inner(inner).len(len);
+        let params = builder.precision_bits(bits).build().unwrap();
+        let ring = params.ring();
+        let primes = (ring.narrow_len(1), ring.ring().q_len(), ring.ring().p_len());
+        assert_eq!(params.degree(), 4096);
+        assert_eq!(primes, (narrow, wide, 1), "{inner} {len} {bits}");
+        let read = Params::from_bytes(&params.to_bytes()).unwrap();
+        assert!(read == params);
+    }
+}

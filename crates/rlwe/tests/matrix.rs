@@ -427,3 +427,66 @@ fn specifications_are_checked() {
     assert_eq!(deep.max_level(), 2);
     deep.check_security(SecurityLevel::Classical128).unwrap();
 }
+
+/// Root mean square of errors, and their fourth moment by the square of the second: 3 for Gaussian ones.
+fn moments(errors: impl IntoIterator<Item = i128>) -> (f64, f64) {
+    let (mut count, mut second, mut fourth) = (0.0, 0.0, 0.0);
+    for x in errors {
+        let square = (x as f64).powi(2);
+        count += 1.0;
+        second += square;
+        fourth += square * square;
+    }
+    let second = second / count;
+    ((second).sqrt(), fourth / count / (second * second))
+}
+
+/// Where errors have the fewest sources, at the degree of use: products and Gram matrices of one ciphertext, changes of format
+/// of one line and of two. Bounds are tails of 11 deviations of sums that are taken as independent: deviations are
+/// a 11th of them at most, and fourth moments near those of Gaussian variables.
+#[test]
+fn errors_have_the_moments_that_bounds_assume() {
+    let ring = MatrixRing::new(usual(4096, None).spec().unwrap()).unwrap();
+    let mut rng = ChaCha20Rng::from_seed([21; 32]);
+    let secret = SecretKey::generate(ring.ring(), &mut rng).unwrap();
+    let grids = [16, 64, 512];
+    let elements = transpose::galois_elements(ring.ring(), &grids.into()).unwrap();
+    let keys = EvaluationKeys::for_elements(&secret, true, &elements, &mut rng, |_, _| ()).unwrap();
+    for grid in grids {
+        let stride = 4096 / grid;
+        let mut zeros = |lines: usize| {
+            let (shape, values) = (packed(lines, grid, grid), vec![0i64; lines * grid]);
+            Block::encrypt(&ring, &secret, &values, shape, 1, &mut rng).unwrap()
+        };
+        let check = |what: &str, blocks: &[Block], bound: f64| {
+            let phases = blocks
+                .iter()
+                .map(|block| block.phase_integers(&secret).unwrap())
+                .collect::<Vec<_>>();
+            let (deviation, kurtosis) = moments(phases.iter().flat_map(|p| p.iter().copied()));
+            println!(
+                "{what}, grid {grid}: deviation {deviation:.1}, bound {bound:.1}, kurtosis {kurtosis:.2}"
+            );
+            assert!(11.0 * deviation <= bound, "{what} {grid}: {deviation}");
+            assert!(bound <= 500.0 * deviation, "{what} {grid}: {deviation}");
+            assert!((2.0..4.5).contains(&kurtosis), "{what} {grid}: {kurtosis}");
+        };
+        let bound = noise::product(&ring, 1, stride).unwrap();
+        let (x, y) = (zeros(stride), zeros(stride));
+        let product = Block::gemm_tn(&[(&x, &y)], Side::Left, &keys).unwrap();
+        check("product", &[product], bound);
+        let gram = Block::syrk(&[&x], &keys).unwrap();
+        let diagonal = gram.phase_integers(&secret).unwrap();
+        let diagonal = diagonal.iter().step_by(grid + 1).copied();
+        let (deviation, _) = moments(diagonal);
+        assert!(11.0 * deviation <= bound, "diagonal {grid}: {deviation}");
+        check("Gram matrix", &[gram], bound);
+        let bound = noise::reformat(&ring, 1, stride).unwrap();
+        for lines in [1, 2] {
+            let columns: Vec<Block> = (0..1024usize.div_ceil(grid * lines))
+                .map(|_| zeros(lines).reformat(&keys).unwrap())
+                .collect();
+            check(&format!("{lines} lines"), &columns, bound);
+        }
+    }
+}

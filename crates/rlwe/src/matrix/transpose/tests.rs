@@ -433,6 +433,50 @@ fn products_and_bounds(cases: &[(usize, usize, usize, Chain)]) {
     }
 }
 
+/// Changes of format of one line and of two have the fewest sources: images of one polynomial under automorphisms, which the
+/// bound takes as independent. Deviations are an 11th of it at most, fourth moments those of Gaussian variables.
+#[test]
+fn errors_of_few_lines_are_as_if_independent() {
+    let n = 4096;
+    for rho in [8, 64] {
+        let d = n / rho;
+        let mut setting = setting(n, SINGLE);
+        let keys = setting.keys(d, false);
+        let bound = TransposeNoise::new(&setting.ring, 0, rho, Tail::REAL)
+            .unwrap()
+            .reformat();
+        for lines in [1, 2] {
+            let mut errors = Vec::new();
+            for _ in 0..512 / (d * lines).min(512) + 1 {
+                let a = setting.uniform(1, 1, n);
+                let mut b = Rows::zero(&setting.ring, 1, 1, n);
+                let plan = setting.ring.plan(0);
+                b.row_mut(0, 0).copy_from_slice(a.row(0, 0));
+                plan.forward(b.row_mut(0, 0));
+                let own = setting.secret.poly().limb(0);
+                plan.kernels().mul_assign(b.row_mut(0, 0), own);
+                plan.inverse(b.row_mut(0, 0));
+                plan.kernels().neg_assign(b.row_mut(0, 0));
+                let (b, a) = finish_reformat(&keys, 0, rho, lines, d, &b, &a).unwrap();
+                let zeros = vec![0; lines];
+                let wanted = vec![Some(&zeros[..]); rho];
+                for i in 0..b.rows() {
+                    let halves = (b.row(0, i), a.row(0, i));
+                    errors.extend(differences_in(&setting, halves, &wanted, 0, false));
+                }
+            }
+            let count = errors.len() as f64;
+            let mean = |power| errors.iter().map(|x: &f64| x.powi(power)).sum::<f64>() / count;
+            let (deviation, kurtosis) = (mean(2).sqrt(), mean(4) / mean(2).powi(2));
+            println!(
+                "rho {rho}, {lines} lines: deviation {deviation:.1}, bound {bound:.1}, kurtosis {kurtosis:.2} of {count}"
+            );
+            assert!(11.0 * deviation <= bound, "{rho} {lines}: {deviation}");
+            assert!((2.2..4.0).contains(&kurtosis), "{rho} {lines}: {kurtosis}");
+        }
+    }
+}
+
 fn compare(what: &str, errors: &[f64], bound: f64) {
     let worst = largest(errors);
     println!(
