@@ -1,77 +1,119 @@
 //! Buffers of residues aligned to a cache line.
 
-use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use crate::memory::large_pages;
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use zeroize::Zeroize;
 
-const LANES: usize = 8;
+const ALIGN: usize = 64;
+/// What allocators give anyway: more would have them write zeros over pages that come as zeros from the system.
+const BASE_ALIGN: usize = 16;
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f64; LANES]);
+/// Where empty buffers start.
+#[repr(align(64))]
+struct Line;
 
 /// A fixed-length buffer of `f64`, aligned to 64 bytes. It dereferences to a slice.
 ///
 /// `Debug` prints the length only, since the contents may be secret.
-#[derive(Clone)]
 pub struct AlignedVec {
-    lines: Vec<Line>,
+    /// Of `len` initialized values, somewhere in the allocation.
+    start: NonNull<f64>,
     len: usize,
+    /// None for an empty buffer.
+    allocation: Option<(NonNull<u8>, Layout)>,
 }
+
+// SAFETY: it owns its values, as a `Vec` does.
+unsafe impl Send for AlignedVec {}
+// SAFETY: as above.
+unsafe impl Sync for AlignedVec {}
 
 impl AlignedVec {
     /// `len` zeros. Large buffers cost nothing until they are used: their pages come as zeros from the system.
     pub fn zeroed(len: usize) -> Self {
-        let count = len.div_ceil(LANES);
-        let layout = Layout::array::<Line>(count).expect("a buffer that fits the address space");
-        if layout.size() == 0 {
-            return Self {
-                lines: Vec::new(),
-                len,
-            };
-        }
-        // SAFETY: the layout has a size above zero.
-        let start = unsafe { alloc_zeroed(layout) }.cast::<Line>();
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        // SAFETY: `start` comes from the global allocator with the layout of `count` lines, and zero bytes are lines of
-        // zeros.
-        let lines = unsafe { Vec::from_raw_parts(start, count, count) };
-        Self { lines, len }
+        // SAFETY: all bytes are zero, and so are the values.
+        unsafe { Self::allocate(len, alloc_zeroed) }
     }
 
     /// A copy of `values`.
     pub fn from_slice(values: &[f64]) -> Self {
-        let mut out = Self::zeroed(values.len());
-        out.copy_from_slice(values);
-        out
+        // SAFETY: all values are written at once.
+        unsafe {
+            let out = Self::allocate(values.len(), alloc);
+            out.start
+                .copy_from_nonoverlapping(NonNull::from(values).cast(), values.len());
+            out
+        }
+    }
+
+    /// # Safety
+    /// `get` is [`alloc`] or [`alloc_zeroed`], and values are read only once they are initialized.
+    unsafe fn allocate(len: usize, get: unsafe fn(Layout) -> *mut u8) -> Self {
+        if len == 0 {
+            return Self {
+                start: NonNull::<Line>::dangling().cast(),
+                len,
+                allocation: None,
+            };
+        }
+        let layout = Layout::array::<f64>(len)
+            .and_then(|values| {
+                Layout::from_size_align(values.size().saturating_add(ALIGN), BASE_ALIGN)
+            })
+            .expect("a buffer that fits the address space");
+        // SAFETY: the layout has a size above zero.
+        let base = unsafe { get(layout) };
+        let Some(base) = NonNull::new(base) else {
+            handle_alloc_error(layout)
+        };
+        // SAFETY: at most ALIGN - 1 bytes on, which leaves room for the values.
+        let start = unsafe { base.add(base.align_offset(ALIGN)) }.cast::<f64>();
+        large_pages(start.as_ptr(), len);
+        Self {
+            start,
+            len,
+            allocation: Some((base, layout)),
+        }
+    }
+}
+
+impl Clone for AlignedVec {
+    fn clone(&self) -> Self {
+        Self::from_slice(self)
+    }
+}
+
+impl Drop for AlignedVec {
+    fn drop(&mut self) {
+        if let Some((base, layout)) = self.allocation {
+            // SAFETY: allocated with this layout, and freed once.
+            unsafe { dealloc(base.as_ptr(), layout) };
+        }
     }
 }
 
 impl Deref for AlignedVec {
     type Target = [f64];
     fn deref(&self) -> &[f64] {
-        // SAFETY: `Line` is `repr(C)` around `[f64; LANES]` with size 64 and no padding, so the vector's storage is
-        // `lines.len() * LANES >= len` initialized consecutive `f64`.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `len` initialized values that `self` owns; without any, the pointer is aligned.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for AlignedVec {
     fn deref_mut(&mut self) -> &mut [f64] {
         // SAFETY: as in `deref`; the borrow of `self` is exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
 
 impl Zeroize for AlignedVec {
     /// Overwrites the values; the length stays.
     fn zeroize(&mut self) {
-        for line in &mut self.lines {
-            line.0.zeroize();
-        }
+        (**self).zeroize();
     }
 }
 

@@ -10,6 +10,7 @@ mod error;
 pub mod fft;
 pub mod galois;
 pub mod gemm;
+mod memory;
 pub mod modulus;
 pub mod narrow;
 pub mod ntt;

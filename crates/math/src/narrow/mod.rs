@@ -40,3 +40,10 @@ pub use gemm::{gemm, gemm_tn, gemm_tn_with, gemm_with, syrk, syrk_with};
 pub use prime::{Basis, MAX_PRIME, PRIMES, Prime};
 pub use switch::{Between, MAX_WIDE, Rule, ToNarrow, ToWide};
 pub use view::{Strided, StridedMut};
+
+/// `len` zeros, like those of a new vector; large ones in large pages where the system has them.
+pub fn zeros(len: usize) -> Vec<i16> {
+    let out = vec![0; len];
+    crate::memory::large_pages(out.as_ptr(), len);
+    out
+}

@@ -2,6 +2,7 @@
 
 use super::kernel::Kernel;
 use super::view::Strided;
+use crate::memory::large_pages;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -75,6 +76,7 @@ pub(super) fn pack<K: Kernel>(_: K, x: Strided<'_, i16>, which: Panels) -> Packe
     let panels = x.rows().div_ceil(width);
     let length = panels * width * x.cols().div_ceil(2);
     let mut lines: Vec<MaybeUninit<Line>> = Vec::with_capacity(length.div_ceil(16));
+    large_pages(lines.as_ptr(), lines.capacity());
     // SAFETY: within the capacity; elements may be uninitialized.
     unsafe { lines.set_len(length.div_ceil(16)) };
     let out = Shared(lines.as_mut_ptr().cast());

@@ -196,14 +196,32 @@ trait Source: Copy + Sync {
     type Value: Copy + Sync;
     const DIGITS: usize;
     /// The digits of `y` for a block, and what they add to the sum of fractions.
-    fn digits(&self, x: &[Self::Value], y: &mut [[f64; BLOCK]], sum: &mut [f64; BLOCK]);
+    fn digits(
+        &self,
+        x: &[Self::Value],
+        y: &mut [[f64; BLOCK]],
+        sum: &mut [f64; BLOCK],
+        small: &mut [i16; BLOCK],
+    );
     /// The same in integers, `y` only.
     fn integers(&self, x: Self::Value) -> [i64; 2];
 }
 
 trait Target: Sync {
-    type Value: Copy + Send;
-    fn finish(&self, y: &[[f64; BLOCK]], out: &mut [Self::Value]);
+    type Value: Copy + Send + Default + Zeroize;
+    /// A whole block.
+    fn fill(&self, y: &[[f64; BLOCK]], out: &mut [Self::Value; BLOCK]);
+    /// At most a block.
+    #[inline(always)]
+    fn finish(&self, y: &[[f64; BLOCK]], out: &mut [Self::Value]) {
+        if let Some(out) = out.as_mut_array() {
+            return self.fill(y, out);
+        }
+        let mut reduced = [Self::Value::default(); BLOCK];
+        self.fill(y, &mut reduced);
+        out.copy_from_slice(&reduced[..out.len()]);
+        reduced.zeroize();
+    }
     /// The same in integers.
     fn reduce(&self, sum: i128) -> Self::Value;
     fn weight(&self, i: usize) -> i64;
@@ -214,20 +232,24 @@ impl Source for NarrowSource {
     const DIGITS: usize = 1;
 
     #[inline(always)]
-    fn digits(&self, x: &[i16], y: &mut [[f64; BLOCK]], sum: &mut [f64; BLOCK]) {
+    fn digits(
+        &self,
+        x: &[i16],
+        y: &mut [[f64; BLOCK]],
+        sum: &mut [f64; BLOCK],
+        small: &mut [i16; BLOCK],
+    ) {
         let (p, factor, over) = (self.prime.value(), self.factor, self.factor_over_p);
-        let mut small = [0i16; BLOCK];
         for (y, &x) in small.iter_mut().zip(x) {
             let quotient = ((i32::from(x) * i32::from(over) + (1 << 14)) >> 15) as i16;
             *y = x
                 .wrapping_mul(factor)
                 .wrapping_sub(quotient.wrapping_mul(p));
         }
-        for ((y, &small), sum) in y[0].iter_mut().zip(&small).zip(sum) {
+        for ((y, &small), sum) in y[0].iter_mut().zip(&*small).zip(sum) {
             *y = f64::from(small);
             *sum = y.mul_add(self.fraction, *sum);
         }
-        small.zeroize();
     }
 
     fn integers(&self, x: i16) -> [i64; 2] {
@@ -240,7 +262,13 @@ impl Source for WideSource {
     const DIGITS: usize = 2;
 
     #[inline(always)]
-    fn digits(&self, x: &[f64], y: &mut [[f64; BLOCK]], sum: &mut [f64; BLOCK]) {
+    fn digits(
+        &self,
+        x: &[f64],
+        y: &mut [[f64; BLOCK]],
+        sum: &mut [f64; BLOCK],
+        _: &mut [i16; BLOCK],
+    ) {
         let [low, high] = y else {
             unreachable!("two digits")
         };
@@ -268,11 +296,10 @@ impl Target for NarrowTarget {
     type Value = i16;
 
     #[inline(always)]
-    fn finish(&self, y: &[[f64; BLOCK]], out: &mut [i16]) {
+    fn fill(&self, y: &[[f64; BLOCK]], out: &mut [i16; BLOCK]) {
         // Its bits end in the integer that is added to it.
         const MAGIC: f64 = 1.5 * (1u64 << 52) as f64;
-        let mut reduced = [0i16; BLOCK];
-        for (k, chunk) in reduced.chunks_exact_mut(LANES).enumerate() {
+        for (k, chunk) in out.chunks_exact_mut(LANES).enumerate() {
             let mut sum = [0.0; LANES];
             for (y, &w) in y.iter().zip(&self.weights) {
                 for (sum, &y) in sum.iter_mut().zip(&y[k * LANES..][..LANES]) {
@@ -285,8 +312,6 @@ impl Target for NarrowTarget {
                 *out = (r + MAGIC).to_bits() as i16;
             }
         }
-        out.copy_from_slice(&reduced[..out.len()]);
-        reduced.zeroize();
     }
 
     fn reduce(&self, sum: i128) -> i16 {
@@ -302,9 +327,8 @@ impl Target for WideTarget {
     type Value = f64;
 
     #[inline(always)]
-    fn finish(&self, y: &[[f64; BLOCK]], out: &mut [f64]) {
-        let mut reduced = [0.0; BLOCK];
-        for (k, chunk) in reduced.chunks_exact_mut(LANES).enumerate() {
+    fn fill(&self, y: &[[f64; BLOCK]], out: &mut [f64; BLOCK]) {
+        for (k, chunk) in out.chunks_exact_mut(LANES).enumerate() {
             let (mut upper, mut lower) = ([0.0; LANES], [0.0; LANES]);
             for (y, w) in y.iter().zip(&self.weights) {
                 let y = &y[k * LANES..][..LANES];
@@ -319,8 +343,6 @@ impl Target for WideTarget {
                 *out = (-quotient).mul_add(self.q, upper) + lower;
             }
         }
-        out.copy_from_slice(&reduced[..out.len()]);
-        reduced.zeroize();
     }
 
     fn reduce(&self, sum: i128) -> f64 {
@@ -333,12 +355,13 @@ impl Target for WideTarget {
     }
 }
 
-/// Digits of a block of every source and, last, `t`.
-struct Scratch(Vec<[f64; BLOCK]>);
+/// Digits of a block of every source and, last, `t`; small `y`.
+struct Scratch(Vec<[f64; BLOCK]>, [i16; BLOCK]);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         self.0.iter_mut().for_each(|x| x.zeroize());
+        self.1.zeroize();
     }
 }
 
@@ -387,7 +410,7 @@ impl<S: Source, T: Target> Core<S, T> {
     #[target_feature(enable = "avx2,fma")]
     fn blocks_avx2(&self, from: &[&[S::Value]], mut to: Vec<&mut [T::Value]>) {
         let digits = self.sources.len() * S::DIGITS;
-        let mut scratch = Scratch(vec![[0.0; BLOCK]; digits + 1]);
+        let mut scratch = Scratch(vec![[0.0; BLOCK]; digits + 1], [0; BLOCK]);
         let n = from[0].len();
         for start in (0..n).step_by(BLOCK) {
             let end = n.min(start + BLOCK);
@@ -395,7 +418,7 @@ impl<S: Source, T: Target> Core<S, T> {
             t[0] = [0.0; BLOCK];
             let parts = self.sources.iter().zip(y.chunks_exact_mut(S::DIGITS));
             for ((source, y), x) in parts.zip(from) {
-                source.digits(&x[start..end], y, &mut t[0]);
+                source.digits(&x[start..end], y, &mut t[0], &mut scratch.1);
             }
             for t in &mut t[0] {
                 *t = t.round_ties_even();

@@ -74,13 +74,13 @@ impl Block {
             layout: Lines::Single,
         };
         let count = ring.narrow_len(first.level);
-        let mut b = vec![0i16; count * rows * shape.len];
-        let mut a = vec![0i16; count * rows * n];
+        let mut b = narrow::zeros(count * rows * shape.len);
+        let mut a = narrow::zeros(count * rows * n);
         let parts = b.chunks_mut(rows * shape.len).zip(a.chunks_mut(rows * n));
         for (k, (b, a)) in parts.enumerate() {
             let prime = ring.prime(k);
             for (t, (weights, block)) in terms.iter().enumerate() {
-                let mut reduced = vec![0i16; weights.values.len()];
+                let mut reduced = narrow::zeros(weights.values.len());
                 narrow::reduce_i64(prime, weights.values, &mut reduced);
                 let columns = |start: usize, count: usize| {
                     Strided::new(&reduced[start..], rows, count, weights.cols, 1)
@@ -130,7 +130,7 @@ impl Block {
         );
         let apply = |x: &[i16]| {
             let len = x.len() / from;
-            let mut out = vec![0i16; to * len];
+            let mut out = narrow::zeros(to * len);
             let sources: Vec<&[i16]> = x.chunks(len).collect();
             let mut targets: Vec<&mut [i16]> = out.chunks_mut(len).collect();
             switch.convert(&sources, &mut targets);

@@ -52,7 +52,7 @@ impl<'a> Operand<'a> {
             return Cow::Borrowed(self.b);
         }
         let classes = self.block.shape.classes(n);
-        let mut out = vec![0i16; self.lines() * len];
+        let mut out = narrow::zeros(self.lines() * len);
         out.par_chunks_mut(classes * len)
             .zip(self.b.par_chunks(n))
             .for_each(|(lines, b)| {
@@ -77,7 +77,7 @@ impl<'a> Operand<'a> {
         }
         let count = self.block.ciphertexts();
         let per = (CHUNK_LINES / classes).clamp(1, count);
-        let mut out = vec![0i16; per * classes * n];
+        let mut out = narrow::zeros(per * classes * n);
         for (index, a) in self.a.chunks(per * n).enumerate() {
             let out = &mut out[..a.len() * classes];
             out.par_chunks_mut(n).enumerate().for_each(|(line, out)| {
@@ -117,7 +117,7 @@ fn sum_diagonals(prime: Prime, d: &[i16], rho: usize, out: &mut [i16]) {
     out.par_chunks_mut(per * n)
         .enumerate()
         .for_each(|(block, out)| {
-            let mut sum = vec![0i16; n];
+            let mut sum = narrow::zeros(n);
             for (w, out) in (block * per..).zip(out.chunks_mut(n)) {
                 if w == block * per {
                     for x in 0..rho {
@@ -202,7 +202,7 @@ impl<'a> Work<'a> {
         let size = rows * cols;
         let needed = primes.len() * size;
         if self.residues.len() < needed {
-            self.residues = vec![0; needed];
+            self.residues = narrow::zeros(needed);
         }
         let residues = &mut self.residues[..needed];
         for (k, (out, &prime)) in residues.chunks_mut(size).zip(primes).enumerate() {
@@ -241,7 +241,7 @@ impl<'a> Work<'a> {
     ) -> Result<Rows> {
         let n = self.block.degree();
         let rho = self.block.shape.classes(n);
-        let mut sums = vec![0; if rho > 1 { n * n } else { 0 }];
+        let mut sums = narrow::zeros(if rho > 1 { n * n } else { 0 });
         self.matrix((n, n), |prime, k, out| {
             if rho == 1 {
                 return f(prime, k, n, out);
@@ -394,7 +394,7 @@ impl Block {
             widen(wide, level, &self.b, count, n)
         } else {
             let held = self.shape.held(n);
-            let mut all = vec![0i16; from * count * n];
+            let mut all = narrow::zeros(from * count * n);
             for (row, part) in all.chunks_mut(n).zip(self.b.chunks(held)) {
                 row[..held].copy_from_slice(part);
             }
@@ -507,7 +507,7 @@ impl Block {
         let switch = self.ring.to_narrow(level);
         let apply = |x: Rows| {
             let len = x.rows() * x.cols();
-            let mut out = vec![0i16; self.ring.narrow_len(level) * len];
+            let mut out = narrow::zeros(self.ring.narrow_len(level) * len);
             let mut to: Vec<&mut [i16]> = out.chunks_mut(len).collect();
             switch.convert(&x.limbs_ref(), &mut to);
             Arc::new(out)

@@ -40,15 +40,24 @@ impl Band<'_> {
         let (rows, cols) = self.tile;
         let tiles = self.limbs[limb].chunks_exact_mut(rows * cols);
         for (tile, from) in tiles.zip(from.chunks_exact(cols)) {
-            tile[row * cols..(row + 1) * cols].copy_from_slice(from);
+            copy(&mut tile[row * cols..(row + 1) * cols], from);
         }
     }
     pub(super) fn read(&self, limb: usize, row: usize, out: &mut [f64]) {
         let (rows, cols) = self.tile;
         let tiles = self.limbs[limb].chunks_exact(rows * cols);
         for (tile, out) in tiles.zip(out.chunks_exact_mut(cols)) {
-            out.copy_from_slice(&tile[row * cols..(row + 1) * cols]);
+            copy(out, &tile[row * cols..(row + 1) * cols]);
         }
+    }
+}
+
+/// Copies a row of a tile; of almost all tiles, in a few instructions rather than a call.
+#[inline(always)]
+fn copy(to: &mut [f64], from: &[f64]) {
+    match (to.as_mut_array::<MAX_TILE_COLS>(), from.as_array()) {
+        (Some(to), Some(from)) => *to = *from,
+        _ => to.copy_from_slice(from),
     }
 }
 
@@ -132,7 +141,7 @@ impl Grid {
         let start = limb * self.rows * self.n + row / rows * rows * self.n + row % rows * cols;
         let tiles = self.data[start..].chunks(rows * cols);
         for (tile, out) in tiles.zip(out.chunks_exact_mut(cols)) {
-            out.copy_from_slice(&tile[..cols]);
+            copy(out, &tile[..cols]);
         }
     }
 
