@@ -167,7 +167,7 @@ fn widen(
     cols: usize,
 ) -> Rows {
     let limbs = wide.basis(level - 1).q;
-    let mut out = Rows::zero(wide, limbs, rows, cols);
+    let mut out = Rows::unspecified(wide, limbs, rows, cols);
     let from: Vec<&[i16]> = narrow.chunks(rows * cols).collect();
     ring.to_wide(level).convert(&from, &mut out.limbs_mut());
     out
@@ -187,7 +187,7 @@ impl<'a> Work<'a> {
         Self {
             block,
             wide,
-            residues: Vec::new(),
+            residues: block.ring.take_residues(),
         }
     }
 
@@ -250,6 +250,14 @@ impl<'a> Work<'a> {
             sum_diagonals(prime, &sums, rho, out);
             Ok(())
         })
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        self.block
+            .ring
+            .give_residues(std::mem::take(&mut self.residues));
     }
 }
 

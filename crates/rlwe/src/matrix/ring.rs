@@ -12,7 +12,7 @@ use cipherblas_math::Backend;
 use cipherblas_math::narrow::{self, Between, Prime, Rule, ToNarrow, ToWide};
 use cipherblas_scheme::security::{self, SecurityLevel, log2_product};
 use cipherblas_scheme::{Error, Result};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// What a ring of encrypted matrices is made of; validated by [`MatrixRing::new`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,12 @@ pub struct MatrixRing {
     steps: Vec<Step>,
     /// From Q of the top and the first special prime to `G_level`.
     public_down: Vec<ToNarrow>,
+    /// Memory for products, used again: fresh pages of it cost as much as a tenth of a product.
+    residues: Mutex<Vec<i16>>,
 }
+
+/// Bytes of residues that are kept for the next product; larger buffers are freed.
+const RETAINED_BYTES: usize = 256 << 20;
 
 /// The changes of modulus between a level and the one below. With a plaintext modulus t, phases are multiplied by 1/t modulo
 /// the source, which puts what they are modulo t into their upper part, and by t modulo the target.
@@ -247,6 +252,7 @@ impl MatrixRing {
             carrier,
             steps,
             public_down,
+            residues: Mutex::default(),
         }))
     }
 
@@ -333,6 +339,21 @@ impl MatrixRing {
     /// From `G_level` to that of the level below; `level` is not 0.
     pub(crate) fn lower(&self, level: usize) -> &Between {
         &self.steps[level - 1].lower
+    }
+    /// Residues of unspecified contents and number, never a secret's: those of the last product, or none.
+    pub(crate) fn take_residues(&self) -> Vec<i16> {
+        self.residues
+            .lock()
+            .map_or_else(|_| Vec::new(), |mut kept| std::mem::take(&mut kept))
+    }
+    /// Keeps residues for the next product.
+    pub(crate) fn give_residues(&self, residues: Vec<i16>) {
+        if residues.len() * size_of::<i16>() <= RETAINED_BYTES
+            && let Ok(mut kept) = self.residues.lock()
+            && kept.len() < residues.len()
+        {
+            *kept = residues;
+        }
     }
     pub(crate) fn public_down(&self, level: usize) -> &ToNarrow {
         &self.public_down[level]

@@ -3,10 +3,10 @@
 //! A grid is stored in tiles of at most 32 x 16, so that rows and columns are both read in whole cache lines, and the tiles of
 //! the columns that are transformed together fit the second-level cache.
 
-use super::rows::Rows;
+use super::rows::{Buffer, Rows};
 use crate::ring::{Ring, from_math};
 use cipherblas_math::ntt::root_exponent;
-use cipherblas_math::{AlignedVec, GaloisPermutation, NttPlan};
+use cipherblas_math::{GaloisPermutation, NttPlan};
 use cipherblas_scheme::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Grid {
     moduli: Vec<usize>,
     tile_rows: usize,
     tile_cols: usize,
-    data: AlignedVec,
+    data: Buffer,
 }
 
 /// Consecutive rows, modulo each prime.
@@ -69,18 +69,13 @@ struct Columns<'a> {
 
 impl Grid {
     /// Unspecified contents.
-    pub(super) fn new(ring: &Ring, rows: usize, moduli: Vec<usize>) -> Self {
-        let data = AlignedVec::zeroed(moduli.len() * rows * ring.degree());
+    pub(super) fn new(ring: &Arc<Ring>, rows: usize, moduli: Vec<usize>) -> Self {
+        let data = Buffer::new(ring, moduli.len() * rows * ring.degree());
         Self::from_data(ring, rows, moduli, data)
     }
 
     /// Unspecified contents, in a buffer of the right length.
-    pub(super) fn from_data(
-        ring: &Ring,
-        rows: usize,
-        moduli: Vec<usize>,
-        data: AlignedVec,
-    ) -> Self {
+    pub(super) fn from_data(ring: &Ring, rows: usize, moduli: Vec<usize>, data: Buffer) -> Self {
         let n = ring.degree();
         assert_eq!(data.len(), moduli.len() * rows * n, "residues of a grid");
         Self {
@@ -94,7 +89,7 @@ impl Grid {
     }
 
     /// The buffer.
-    pub(super) fn into_data(self) -> AlignedVec {
+    pub(super) fn into_data(self) -> Buffer {
         self.data
     }
 
@@ -114,6 +109,12 @@ impl Grid {
                         let from = from.row(k, band.first + r);
                         plan.kernels().scale(&mut row, from, scalar);
                         plan.forward(&mut row);
+                        band.write(k, r, &row);
+                    }
+                }
+                row.fill(0.0);
+                for r in filled..band.count {
+                    for k in 0..scalars.len() {
                         band.write(k, r, &row);
                     }
                 }

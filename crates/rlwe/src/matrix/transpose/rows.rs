@@ -2,7 +2,52 @@
 
 use crate::ring::Ring;
 use cipherblas_math::AlignedVec;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+
+/// A large buffer of a ring's pool, which it returns to. Nothing secret belongs in it.
+pub(super) struct Buffer {
+    ring: Arc<Ring>,
+    data: AlignedVec,
+}
+
+impl Buffer {
+    /// Unspecified contents.
+    pub(super) fn new(ring: &Arc<Ring>, len: usize) -> Self {
+        Self {
+            ring: ring.clone(),
+            data: ring.pool.take(len),
+        }
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut out = Self::new(&self.ring, self.len());
+        out.copy_from_slice(self);
+        out
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f64];
+    fn deref(&self) -> &[f64] {
+        &self.data
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f64] {
+        &mut self.data
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let data = std::mem::replace(&mut self.data, AlignedVec::zeroed(0));
+        self.ring.pool.give(data);
+    }
+}
 
 /// `rows x cols` residues modulo each of the first `limbs` primes of Q: limb by limb, row by row, lazy (`|x| <= p`).
 #[derive(Clone)]
@@ -11,22 +56,28 @@ pub struct Rows {
     limbs: usize,
     rows: usize,
     cols: usize,
-    data: AlignedVec,
+    data: Buffer,
 }
 
 impl Rows {
     /// Zeros.
     pub fn zero(ring: &Arc<Ring>, limbs: usize, rows: usize, cols: usize) -> Self {
+        let mut out = Self::unspecified(ring, limbs, rows, cols);
+        out.data.fill(0.0);
+        out
+    }
+    /// Unspecified contents.
+    pub(crate) fn unspecified(ring: &Arc<Ring>, limbs: usize, rows: usize, cols: usize) -> Self {
         Self {
             ring: ring.clone(),
             limbs,
             rows,
             cols,
-            data: AlignedVec::zeroed(limbs * rows * cols),
+            data: Buffer::new(ring, limbs * rows * cols),
         }
     }
     /// The buffer.
-    pub(super) fn into_data(self) -> AlignedVec {
+    pub(super) fn into_data(self) -> Buffer {
         self.data
     }
     /// The ring.
