@@ -124,9 +124,9 @@ fn default_cuts_fit_each_other() {
     // Without the common grid the product is refused, and says what to do.
     let short = ones(1000, 1, Format::Rows, None);
     match x.gram_with(&short).unwrap_err() {
-        Error::Shape { got, hint, .. } => {
-            assert_eq!(got, "lines on grids of 32 and 16, 256 and 512 to a block");
-            assert!(hint.contains("BlockOptions::line"));
+        Error::Shape { got, expected, .. } => {
+            assert_eq!(got, "lines on grids of 32 and 16");
+            assert!(expected.contains("`BlockOptions::line(32)`"), "{expected}");
         }
         other => panic!("{other}"),
     }
@@ -149,8 +149,82 @@ fn results_come_in_the_format_of_the_next_step() {
     let by_rows = x.matmul(&y).unwrap();
     match by_rows.matmul(&z).unwrap_err() {
         Error::Shape { got, expected, .. } => {
-            assert_eq!(got, "a factor by Rows with 1 level(s) left");
+            assert_eq!(got, "the left factor by Rows with 1 level(s) left");
             assert!(expected.contains("by Columns"), "{expected}");
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// The format that is asked for is the caller's, whichever way round the product takes the factor: encrypted in it, the
+/// product succeeds.
+#[test]
+fn formats_are_asked_for_in_the_callers_words() {
+    let s = setup(32);
+    let held = |format: Format| {
+        let options = BlockOptions::new().format(format).depth(1);
+        s.matrix(5, 5, &[1; 25], &options).unwrap()
+    };
+    let (rows, columns) = (held(Format::Rows), held(Format::Columns));
+    let weights = PlainMatrix::new(5, 5, vec![1; 25]).unwrap();
+    let refused = |result: cipherblas_scheme::Result<BlockMatrix<_>>, words: [&str; 2]| match result
+        .unwrap_err()
+    {
+        Error::Shape { got, expected, .. } => {
+            assert_eq!(got, format!("the {} with 1 level(s) left", words[0]));
+            let start = format!("the {}, or two levels", words[1]);
+            assert!(expected.starts_with(&start), "{expected}");
+        }
+        other => panic!("{other}"),
+    };
+    let left_rows = ["left factor by Rows", "left factor by Columns"];
+    let left_columns = ["left factor by Columns", "left factor by Rows"];
+    let right_rows = ["right factor by Rows", "right factor by Columns"];
+    let right_columns = ["right factor by Columns", "right factor by Rows"];
+    refused(rows.matmul(&rows), left_rows);
+    refused(columns.matmul(&columns), right_columns);
+    assert!(columns.matmul(&rows).is_ok());
+    refused(columns.t_matmul(&rows), left_columns);
+    refused(columns.gram_with(&rows), left_columns);
+    refused(rows.t_matmul(&columns), right_columns);
+    assert!(rows.t_matmul(&rows).is_ok());
+    refused(columns.matmul_t(&rows), right_rows);
+    refused(rows.matmul_t(&columns), left_rows);
+    assert!(columns.matmul_t(&columns).is_ok());
+    refused(rows.matmul_plain(&weights), left_rows);
+    assert!(columns.matmul_plain(&weights).is_ok());
+    refused(BlockMatrix::plain_matmul(&weights, &columns), right_columns);
+    assert!(BlockMatrix::plain_matmul(&weights, &rows).is_ok());
+    refused(columns.gram(), ["matrix by Columns", "matrix by Rows"]);
+}
+
+/// Factors on grids of their own are refused with the grid that fits both, and fit on it.
+#[test]
+fn the_grid_that_is_asked_for_fits() {
+    let s = setup(128);
+    let matrix = |rows, cols, format, line: Option<usize>| {
+        let options = BlockOptions::new().format(format);
+        let options = line.map_or(options.clone(), |line| options.line(line));
+        s.matrix(rows, cols, &vec![1; rows * cols], &options)
+            .unwrap()
+    };
+    let a = matrix(100, 300, Format::Columns, None);
+    match a.matmul(&matrix(300, 20, Format::Rows, None)).unwrap_err() {
+        Error::Shape { got, expected, .. } => {
+            assert_eq!(got, "lines on grids of 128 and 32");
+            assert!(expected.contains("line(128)"), "{expected}");
+        }
+        other => panic!("{other}"),
+    }
+    let b = matrix(300, 20, Format::Rows, Some(a.line()));
+    s.expect("one grid", &a.matmul(&b).unwrap(), (100, 20), &[300; 2000]);
+    // On one grid only the cuts can differ, and only they are named.
+    let cut = BlockOptions::new().line(128).lines_per_block(7);
+    let cut = s.matrix(300, 20, &[1; 6000], &cut).unwrap();
+    match a.matmul(&cut).unwrap_err() {
+        Error::Shape { got, hint, .. } => {
+            assert_eq!(got, "blocks of 256 and 7 lines");
+            assert!(hint.contains("lines_per_block"), "{hint}");
         }
         other => panic!("{other}"),
     }

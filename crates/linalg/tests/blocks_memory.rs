@@ -274,7 +274,18 @@ fn a_budget_below_one_term_is_refused() {
 fn files_are_checked_and_removed() {
     let mut s = setup();
     let parent = std::env::temp_dir().join(format!("cipherblas-test-{}", std::process::id()));
-    let store = Store::with_budget(0, &parent).unwrap();
+    // Neither the place nor the room is made up.
+    match Store::with_budget(1, &parent).unwrap_err() {
+        Error::Parameter { what, .. } => assert_eq!(what, "spill directory"),
+        other => panic!("{other}"),
+    }
+    assert!(!parent.exists());
+    std::fs::create_dir(&parent).unwrap();
+    match Store::with_budget(0, &parent).unwrap_err() {
+        Error::Parameter { what, .. } => assert_eq!(what, "memory budget"),
+        other => panic!("{other}"),
+    }
+    let store = Store::with_budget(1, &parent).unwrap();
     let x = table(
         &mut s,
         (100, 20),

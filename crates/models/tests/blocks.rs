@@ -134,7 +134,7 @@ fn designs_that_are_none_are_refused() {
     // Held by columns there is no level left for the change of format.
     let columns = encrypt(&data.y, &options.clone().format(Format::Columns)).unwrap();
     match BlockNormalEquations::new(&columns.bind(&server).unwrap(), Intercept::Omit).unwrap_err() {
-        Error::Shape { got, .. } => assert_eq!(got, "a factor by Columns with 1 level(s) left"),
+        Error::Shape { got, .. } => assert_eq!(got, "the matrix by Columns with 1 level(s) left"),
         other => panic!("{other}"),
     }
     let mut far = data.y.clone();

@@ -10,12 +10,47 @@ use cipherblas_scheme::{Error, Result, WeightMatrix};
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// A factor as the caller knows it, for what is said of it.
+#[derive(Clone, Copy)]
+struct Factor {
+    name: &'static str,
+    /// Whether the product takes the transpose of what the caller has.
+    transposed: bool,
+}
+
+impl Factor {
+    const LEFT: Self = Self::new("left factor");
+    const RIGHT: Self = Self::new("right factor");
+
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            transposed: false,
+        }
+    }
+    const fn transposed(self) -> Self {
+        Self {
+            transposed: true,
+            ..self
+        }
+    }
+    /// What the caller calls that format.
+    fn calls(self, format: Format) -> Format {
+        if self.transposed {
+            format.transposed()
+        } else {
+            format
+        }
+    }
+}
+
 impl<E: MatrixScheme> BlockMatrix<E> {
     /// `A B`, its rows as lines. One level; the keys of products on the grid of the factors (see
     /// [`MatrixKeySet`](cipherblas_scheme::MatrixKeySet)).
     ///
     /// Takes `self` by columns and `other` by rows. A factor in the other format is changed first if it has two levels and
-    /// the evaluator has the keys. Cost: for each block of the result one sum of products with one relinearization and one
+    /// the evaluator has the keys; that costs precision as well ([`reformat`](Self::reformat)). Cost: for each block of the
+    /// result one sum of products with one relinearization and one
     /// change of format; more of them where a budget does not hold the factors' blocks ([`Store`](super::Store)).
     ///
     /// # Errors
@@ -30,7 +65,12 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// # Errors
     /// As [`matmul`](Self::matmul).
     pub fn matmul_as(&self, other: &Self, result: Format) -> Result<Self> {
-        self.product("matrix x matrix", other, result)
+        self.product(
+            "matrix x matrix",
+            other,
+            result,
+            [Factor::LEFT, Factor::RIGHT],
+        )
     }
 
     /// `A'B`: takes both by rows. As [`matmul`](Self::matmul); nothing is transposed.
@@ -38,8 +78,12 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// # Errors
     /// As [`matmul`](Self::matmul).
     pub fn t_matmul(&self, other: &Self) -> Result<Self> {
-        self.t()
-            .product("transposed matrix x matrix", other, Format::Rows)
+        self.t().product(
+            "transposed matrix x matrix",
+            other,
+            Format::Rows,
+            [Factor::LEFT.transposed(), Factor::RIGHT],
+        )
     }
 
     /// `A B'`: takes both by columns. As [`matmul`](Self::matmul); nothing is transposed.
@@ -47,7 +91,12 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// # Errors
     /// As [`matmul`](Self::matmul).
     pub fn matmul_t(&self, other: &Self) -> Result<Self> {
-        self.product("matrix x transposed matrix", &other.t(), Format::Rows)
+        self.product(
+            "matrix x transposed matrix",
+            &other.t(),
+            Format::Rows,
+            [Factor::LEFT, Factor::RIGHT.transposed()],
+        )
     }
 
     /// The Gram matrix `X'X` of the columns: takes X by rows; one level. Half the work of [`t_matmul`](Self::t_matmul) with
@@ -59,7 +108,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     pub fn gram(&self) -> Result<Self> {
         const OPERATION: &str = "Gram matrix";
         self.expect_depth(OPERATION, self.depth())?;
-        self.expect_lined(OPERATION, Format::Rows)?;
+        self.expect_lined(OPERATION, Factor::new("matrix"), Format::Rows)?;
         let x = self.lined(Format::Rows)?;
         let grid = Grid::product(&x.grid, &x.grid);
         let blocks = grid.iter().map(|(i, j)| {
@@ -112,7 +161,9 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     pub fn matmul_plain(&self, weights: &PlainMatrix<E::Value>) -> Result<Self> {
         const OPERATION: &str = "matrix x plain matrix";
         self.expect_inner(OPERATION, self.cols, (weights.rows(), weights.cols()))?;
-        let out = self.t().combine(OPERATION, &weights.transpose())?;
+        let out = self
+            .t()
+            .combine(OPERATION, Factor::LEFT.transposed(), &weights.transpose())?;
         Ok(out.t())
     }
 
@@ -130,11 +181,18 @@ impl<E: MatrixScheme> BlockMatrix<E> {
                 x.shape(),
             ));
         }
-        x.combine(OPERATION, weights)
+        x.combine(OPERATION, Factor::RIGHT, weights)
     }
 
     /// The same matrix by its other lines: rows for columns and columns for rows. One level; the keys of a change of format
     /// on its grid. Cost: one to two key switches for each of `max_len` ring elements of a block.
+    ///
+    /// Over approximate schemes it also costs **precision**: its key switches add an error to every value, and a product that
+    /// follows multiplies that by the other factor and sums it over the inner dimension. The precision that parameters were
+    /// asked for is that of a product whose factors are in the formats it takes; after a change of format, one that was
+    /// asked for 2e-5 may promise no more than 7e-3. [`error_bound`](Self::error_bound) of the result tells. Where data are
+    /// encrypted for the product, encrypt them in its formats; where they come from one, ask that for the format
+    /// ([`matmul_as`](Self::matmul_as)).
     ///
     /// # Errors
     /// `Shape` for layout [`Lines::Single`], or blocks of more lines than the grid has positions; `Depth`, `MissingKey`.
@@ -160,25 +218,38 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     }
 
     /// `A B` with both factors as they may be.
-    fn product(&self, operation: &'static str, other: &Self, result: Format) -> Result<Self> {
+    fn product(
+        &self,
+        operation: &'static str,
+        other: &Self,
+        result: Format,
+        [left, right]: [Factor; 2],
+    ) -> Result<Self> {
         self.expect_inner(operation, self.cols, other.shape())?;
         self.expect_depth(operation, self.depth().min(other.depth()))?;
         // Everything that can be refused is, before a format is changed.
-        self.expect_lined(operation, Format::Columns)?;
-        other.expect_lined(operation, Format::Rows)?;
+        self.expect_lined(operation, left, Format::Columns)?;
+        other.expect_lined(operation, right, Format::Rows)?;
         let (l, r) = (
             self.grid_lined(Format::Columns),
             other.grid_lined(Format::Rows),
         );
-        if l.padded != r.padded || !l.same_chunks(&r) {
+        if l.padded != r.padded {
+            let longer = l.padded.max(r.padded);
             return Err(mismatch(
                 operation,
-                format!(
-                    "lines on grids of {} and {}, {} and {} to a block",
-                    l.padded, r.padded, l.chunk, r.chunk
-                ),
-                "factors on one grid that are cut alike along the inner dimension",
-                "encrypt both with the same `BlockOptions::line` and `lines_per_block`",
+                format!("lines on grids of {} and {}", l.padded, r.padded),
+                format!("both factors on one grid: `BlockOptions::line({longer})` for both"),
+                "unless told, a matrix takes the shortest grid that holds its lines: give the shorter one the grid of the \
+                 longer (`BlockMatrix::line`), and make the keys for that",
+            ));
+        }
+        if !l.same_chunks(&r) {
+            return Err(mismatch(
+                operation,
+                format!("blocks of {} and {} lines", l.chunk, r.chunk),
+                "factors that are cut alike along the inner dimension",
+                "encrypt both with the same `BlockOptions::lines_per_block`, each in the format that the product takes",
             ));
         }
         let (a, b) = (
@@ -228,10 +299,15 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     }
 
     /// Combinations of the rows: `weights` x `self`.
-    fn combine(&self, operation: &'static str, weights: &PlainMatrix<E::Value>) -> Result<Self> {
+    fn combine(
+        &self,
+        operation: &'static str,
+        factor: Factor,
+        weights: &PlainMatrix<E::Value>,
+    ) -> Result<Self> {
         if self.format != Format::Rows {
-            self.expect_lined(operation, Format::Rows)?;
-            return self.reformat()?.combine(operation, weights);
+            self.expect_lined(operation, factor, Format::Rows)?;
+            return self.reformat()?.combine(operation, factor, weights);
         }
         self.expect_depth(operation, self.depth())?;
         let grid = Grid {
@@ -340,36 +416,30 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             .collect();
         let transient = needs.iter().map(|n| n.1).max().unwrap_or_default();
         let all: usize = needs.iter().map(|n| n.0).sum();
-        // One sum, and its serialized form; or, beside the sum so far, the next part of it and what they add up to.
-        if all
-            .saturating_add(transient.max(output))
-            .saturating_add(output)
-            <= budget
-        {
-            return self.store.put(ev, part(0..terms)?);
+        // The blocks read, and either the bytes of a file or the sum; they are gone when the sum is kept.
+        if all.saturating_add(transient.max(output)) <= budget {
+            return self.store.put_result(ev, part(0..terms)?);
         }
-        let room = budget
-            .saturating_sub(transient.max(output))
-            .saturating_sub(output.saturating_mul(2));
+        // Beside the sum so far: the same for the next part of it; then that part, and what they add up to.
+        let needed = |bytes: usize| {
+            let reading = bytes.saturating_add(transient.max(output));
+            reading.max(output.saturating_mul(2)).saturating_add(output)
+        };
         let mut sum: Option<E::Block> = None;
         let mut start = 0;
         while start < terms {
             let mut bytes = needs[start].0;
-            if bytes > room {
+            if needed(bytes) > budget {
                 return Err(Error::Parameter {
                     what: "memory budget",
                     got: format!("{budget} bytes free for {operation}"),
-                    expected: format!(
-                        "at least {}",
-                        bytes
-                            .saturating_add(transient.max(output))
-                            .saturating_add(output.saturating_mul(2))
-                    ),
-                    hint: "raise the budget, or encrypt with fewer lines per block",
+                    expected: format!("at least {}", needed(bytes)),
+                    hint: "raise the budget, or encrypt on a shorter grid (`BlockOptions::line`, and the keys for it): blocks \
+                           of the result shrink with it",
                 });
             }
             let mut end = start + 1;
-            while end < terms && bytes + needs[end].0 <= room {
+            while end < terms && needed(bytes + needs[end].0) <= budget {
                 bytes += needs[end].0;
                 end += 1;
             }
@@ -381,7 +451,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             start = end;
         }
         let sum = sum.ok_or_else(|| inner(operation, (0, 0), (0, 0)))?;
-        self.store.put(ev, sum)
+        self.store.put_result(ev, sum)
     }
 
     /// Itself, or changed to `format`.
@@ -409,7 +479,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         }
     }
 
-    fn expect_lined(&self, operation: &'static str, format: Format) -> Result<()> {
+    fn expect_lined(&self, operation: &'static str, factor: Factor, format: Format) -> Result<()> {
         if self.format == format {
             return Ok(());
         }
@@ -417,11 +487,16 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             return Err(mismatch(
                 operation,
                 format!(
-                    "a factor by {:?} with {} level(s) left",
-                    self.format,
+                    "the {} by {:?} with {} level(s) left",
+                    factor.name,
+                    factor.calls(self.format),
                     self.depth()
                 ),
-                format!("the factor by {format:?}, or two levels: one to change the format"),
+                format!(
+                    "the {} by {:?}, or two levels: one to change the format",
+                    factor.name,
+                    factor.calls(format)
+                ),
                 "encrypt it in the other format, or ask the product that gave it for that one",
             ));
         }

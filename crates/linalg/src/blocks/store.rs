@@ -62,16 +62,25 @@ impl Store {
     /// read back, the result, and its serialized form while it is written). What does not fit is written to files in a new
     /// directory inside `parent`, one for each block. Products take their terms in as many parts as the budget asks for; each
     /// part costs one more change of format, and adds its error. What a scheme itself needs during a product comes on top
-    /// (the plan tells how much).
+    /// (the plan tells how much). A result that the budget holds, but not together with its serialized form, stays in memory.
     ///
     /// # Errors
-    /// `Parameter` if the directory cannot be made.
+    /// `Parameter` for a budget of 0, for a `parent` that is not there (it is not made: a path with a slip would be), and if
+    /// the directory cannot be made inside it.
     pub fn with_budget(bytes: usize, parent: impl AsRef<Path>) -> Result<Self> {
+        if bytes == 0 {
+            return Err(Error::Parameter {
+                what: "memory budget",
+                got: "0 bytes".into(),
+                expected: "room for the blocks of one term of a product".into(),
+                hint: "ask the plan what a product takes; `Store::memory` has no limit",
+            });
+        }
         let directory = create(parent.as_ref()).map_err(|e| Error::Parameter {
             what: "spill directory",
             got: format!("{}: {e}", parent.as_ref().display()),
-            expected: "a directory that can be written to".into(),
-            hint: "name one on a disk with room for the blocks",
+            expected: "a directory that is there and can be written to".into(),
+            hint: "make it, or name one on a disk with room for the blocks",
         })?;
         Ok(Self::new(bytes, Some(directory)))
     }
@@ -131,11 +140,32 @@ impl Store {
 
     /// Keeps a block: in memory if half of the budget has room for it, otherwise in a file.
     pub(super) fn put<E: MatrixScheme>(&self, ev: &E, block: E::Block) -> Result<Slot<E>> {
+        self.put_within(ev, block, |_| self.0.limit / 2)
+    }
+
+    /// Keeps the result of a product: as [`put`](Self::put), but in memory where the budget has room for it and none for
+    /// its serialized form beside it.
+    pub(super) fn put_result<E: MatrixScheme>(&self, ev: &E, block: E::Block) -> Result<Slot<E>> {
+        self.put_within(ev, block, |bytes| {
+            if bytes.saturating_mul(2) > self.working() {
+                self.0.limit
+            } else {
+                self.0.limit / 2
+            }
+        })
+    }
+
+    fn put_within<E: MatrixScheme>(
+        &self,
+        ev: &E,
+        block: E::Block,
+        kept: impl Fn(usize) -> usize,
+    ) -> Result<Slot<E>> {
         let (lines, _) = ev.shape(&block);
         let (depth, layout) = (ev.depth(&block), ev.layout(&block));
         let bytes = ev.block_bytes(lines, ev.padded_len(&block), layout, depth)?;
         let (error, magnitude) = (ev.error_bound(&block), ev.magnitude_bound(&block));
-        let place = match self.reserve(bytes) {
+        let place = match self.reserve(bytes, kept(bytes)) {
             Some(reserved) => Place::Memory(Arc::new(Resident {
                 block,
                 _reserved: reserved,
@@ -152,9 +182,8 @@ impl Store {
         })
     }
 
-    /// Part of the budget for blocks that are kept; `None` if they are to be written.
-    fn reserve(&self, bytes: usize) -> Option<Reserved> {
-        let kept = self.0.limit / 2;
+    /// Part of the budget for a block that is kept, of `kept` bytes for all; `None` if it is to be written.
+    fn reserve(&self, bytes: usize, kept: usize) -> Option<Reserved> {
         let order = Ordering::Relaxed;
         let room = |resident: usize| {
             let sum = resident.checked_add(bytes)?;
@@ -194,7 +223,6 @@ impl Store {
 
 /// A directory of its own, for the owner only.
 fn create(parent: &Path) -> io::Result<PathBuf> {
-    fs::create_dir_all(parent)?;
     loop {
         let number = DIRECTORIES.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("cipherblas-{}-{number}", std::process::id()));
