@@ -32,8 +32,8 @@ const USAGE: &str = "usage: encrypted_gemm [SIZE] [--threads N]
   SIZE         rows and columns of both factors, from 1 to 8192 (default: 256)
   --threads N  how many threads compute (default: all)";
 
-/// Entries of the product are right to `2^-20 sqrt(size)` for factors of entries up to 1.
-const PRECISION_BITS: u32 = 20;
+/// Entries of the product are right to `2^-18 sqrt(size)` for factors of entries up to 1.
+const PRECISION_BITS: u32 = 18;
 /// Products are repeated for about so long, up to [`REPEATS`] times.
 const SECONDS: f64 = 2.0;
 const REPEATS: usize = 5;

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// Precision of approximate products: entries of a product of inner dimension `k` of values up to 1 are right to
 /// `2^-20 sqrt(k)`.
-const PRECISION_BITS: u32 = 20;
+const PRECISION_BITS: u32 = 18;
 /// Integers are of so many bits, with their sign.
 const INTEGER_BITS: u32 = 8;
 
