@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Precision of approximate products: entries of a product of inner dimension `k` of values up to 1 are right to
-/// `2^-20 sqrt(k)`.
+/// `2^-18 sqrt(k)`.
 const PRECISION_BITS: u32 = 18;
 /// Integers are of so many bits, with their sign.
 const INTEGER_BITS: u32 = 8;
