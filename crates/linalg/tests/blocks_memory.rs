@@ -270,6 +270,53 @@ fn a_budget_below_one_term_is_refused() {
     }
 }
 
+/// Budgets that a plan accepts are enough for the product, down to the least, and are kept by it.
+#[test]
+fn planned_budgets_hold() {
+    use cipherblas_linalg::plan::gemm::{Figures, Gemm, Kind};
+    for (kind, m, k, n) in [
+        (Kind::Encrypted, 60, 70, 50),
+        (Kind::Encrypted, 64, 1000, 3),
+        (Kind::Encrypted, 150, 10, 140),
+        (Kind::Gram, 40, 2000, 40),
+        (Kind::Gram, 20, 30, 20),
+    ] {
+        let figures = Figures::of(&Metered::new()).unwrap();
+        let gemm = Gemm::new(kind, m, k, n).coefficients(&figures);
+        let least = match gemm.clone().budget(1).plan().unwrap_err() {
+            Error::Parameter { expected, .. } => {
+                let number = expected.trim_start_matches("at least ").split(' ').next();
+                number.unwrap().parse::<usize>().unwrap()
+            }
+            other => panic!("{other}"),
+        };
+        let mut budget = least;
+        while budget < 3 * gemm.plan().unwrap().peak_bytes().unwrap() {
+            let plan = gemm.clone().budget(budget).plan().unwrap();
+            let mut s = setup();
+            let store = Store::with_budget(budget, std::env::temp_dir()).unwrap();
+            let (left, right) = plan.options(&store);
+            let right = table(&mut s, (k, n), &right.unwrap());
+            let left = left.map(|left| table(&mut s, (m, k), &left));
+            let result = match &left {
+                Some(left) => left.matmul(&right),
+                None => right.gram(),
+            };
+            let result = result.unwrap_or_else(|e| panic!("{kind:?} {m} {k} {n}, {budget}: {e}"));
+            let peak = s.0.peak();
+            assert!(peak <= budget, "{kind:?} {m} {k} {n}: {peak} of {budget}");
+            let (i, j) = (m - 1, n - 1);
+            let entry = |i, x| match kind {
+                Kind::Gram => value(x, i),
+                _ => value(i, x),
+            };
+            let expected: i64 = (0..k).map(|x| entry(i, x) * value(x, j)).sum();
+            assert_eq!(result.decrypt(&s.1).unwrap()[i * n + j], expected);
+            budget += budget / 5 + 1;
+        }
+    }
+}
+
 #[test]
 fn files_are_checked_and_removed() {
     let mut s = setup();

@@ -163,6 +163,56 @@ fn budgets_bound_the_peak_and_cost_changes_of_format() {
     }
 }
 
+/// What a refusal names is enough, and one byte less is not; it does not depend on the budget that was refused.
+#[test]
+fn the_least_budget_is_named() {
+    let least = |error: Error| match error {
+        Error::Parameter { what, expected, .. } => {
+            assert_eq!(what, "memory budget");
+            let number = expected.trim_start_matches("at least ").split(' ').next();
+            number.unwrap().parse::<usize>().unwrap()
+        }
+        other => panic!("{other}"),
+    };
+    let figures = figures(4096);
+    for (kind, m, k, n) in [
+        (Kind::Encrypted, 1200, 1500, 1000),
+        (Kind::Encrypted, 30, 20_000, 3),
+        (Kind::Encrypted, 5000, 10, 5000),
+        (Kind::Gram, 1000, 100_000, 1000),
+        (Kind::Gram, 17, 3, 17),
+    ] {
+        let gemm = Gemm::new(kind, m, k, n).coefficients(&figures);
+        let named = least(gemm.clone().budget(1).plan().unwrap_err());
+        for share in 1..8 {
+            let refused = gemm.clone().budget(named / 8 * share).plan();
+            assert_eq!(least(refused.unwrap_err()), named);
+        }
+        assert_eq!(
+            least(gemm.clone().budget(named - 1).plan().unwrap_err()),
+            named
+        );
+        let (mut budget, mut seconds) = (named, f64::INFINITY);
+        let free = gemm.plan().unwrap();
+        let everything = free.peak_bytes().unwrap();
+        while budget < 4 * everything {
+            let plan = gemm.clone().budget(budget).plan().unwrap();
+            assert!(plan.peak_bytes().unwrap() <= budget);
+            seconds = plan.seconds().min(seconds);
+            budget += budget / 7 + 1;
+        }
+        // Room for everything is enough, and for the bytes of a file where one block is more than half of it.
+        let one = figures.ciphertext_bytes[1];
+        let file = if everything < 2 * one { one } else { 0 };
+        assert!(named <= everything + file, "{named} {everything}");
+        assert!(seconds >= free.seconds());
+        if named * 8 < everything {
+            let tight = gemm.clone().budget(named).plan().unwrap();
+            assert!(tight.seconds() > free.seconds());
+        }
+    }
+}
+
 #[test]
 fn small_products_go_to_slots_and_large_ones_to_coefficients() {
     let figures = figures(4096);

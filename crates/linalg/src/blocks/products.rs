@@ -116,6 +116,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             let output = x.output(OPERATION, &grid, i, j, Lines::Packed)?;
             x.sum(
                 OPERATION,
+                &grid,
                 x.grid.chunks(),
                 output,
                 |c| {
@@ -278,6 +279,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             let output = self.output(operation, &grid, chunk, segment, Lines::Packed)?;
             self.sum(
                 operation,
+                &grid,
                 l.chunks(),
                 output,
                 |c| {
@@ -320,6 +322,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             let output = self.output(operation, &grid, chunk, segment, Lines::Single)?;
             self.sum(
                 operation,
+                &grid,
                 self.grid.chunks(),
                 output,
                 |c| vec![slot(c)],
@@ -390,10 +393,11 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     }
 
     /// A sum of `terms` terms, as many at a time as the budget allows: `part` computes the sum over a range of them, and
-    /// those are added. `slots` are the blocks that a term reads.
+    /// those are added. `grid` is that of the result, `slots` are the blocks that a term reads.
     fn sum<'a>(
         &self,
         operation: &'static str,
+        grid: &Grid,
         terms: usize,
         output: usize,
         slots: impl Fn(usize) -> Vec<&'a Slot<E>>,
@@ -416,14 +420,24 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             .collect();
         let transient = needs.iter().map(|n| n.1).max().unwrap_or_default();
         let all: usize = needs.iter().map(|n| n.0).sum();
+        // Only the last result may take the room that others need.
+        let alone = grid.blocks() == 1;
+        let keep = |block| {
+            if alone {
+                self.store.put_result(ev, block)
+            } else {
+                self.store.put(ev, block)
+            }
+        };
+        let twice = output.saturating_mul(2);
         // The blocks read, and either the bytes of a file or the sum; they are gone when the sum is kept.
-        if all.saturating_add(transient.max(output)) <= budget {
-            return self.store.put_result(ev, part(0..terms)?);
+        if all.saturating_add(transient.max(output)) <= budget && (alone || twice <= budget) {
+            return keep(part(0..terms)?);
         }
         // Beside the sum so far: the same for the next part of it; then that part, and what they add up to.
         let needed = |bytes: usize| {
             let reading = bytes.saturating_add(transient.max(output));
-            reading.max(output.saturating_mul(2)).saturating_add(output)
+            reading.max(twice).saturating_add(output)
         };
         let mut sum: Option<E::Block> = None;
         let mut start = 0;
@@ -451,7 +465,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             start = end;
         }
         let sum = sum.ok_or_else(|| inner(operation, (0, 0), (0, 0)))?;
-        self.store.put_result(ev, sum)
+        keep(sum)
     }
 
     /// Itself, or changed to `format`.

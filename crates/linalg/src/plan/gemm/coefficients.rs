@@ -39,30 +39,73 @@ pub(super) fn plan(gemm: &Gemm, figures: &Figures) -> Result<Blocked> {
         });
     }
     let mut best: Option<Blocked> = None;
-    // Longer lines than the factors' are a waste; shorter ones cut them into more blocks.
-    let (longest, _) = lengths(gemm);
-    let natural = padded_len(longest)
-        .unwrap_or(figures.max_len)
-        .min(figures.max_len);
-    let mut line = natural;
-    while line >= MIN_PADDED_LEN.min(natural) && line > 0 {
-        let plan = on_grid(gemm, figures, line)?;
-        if best
-            .as_ref()
-            .is_none_or(|b| plan.with_inputs < b.with_inputs)
-        {
-            best = Some(plan);
-        }
-        line /= 2;
+    // Longer lines than the factors' are a waste; shorter ones cut them into more blocks, which a small budget asks for.
+    let natural = natural(gemm, figures);
+    for line in grids(natural) {
+        let plan = on_grid(gemm, figures, line, gemm.budget)?;
+        best = match (best, plan) {
+            (Some(best), Some(plan)) if plan.with_inputs < best.with_inputs => Some(plan),
+            (None, plan) => plan,
+            (best, _) => best,
+        };
     }
-    best.ok_or_else(|| {
-        mismatch(
+    match (best, gemm.budget) {
+        (Some(best), _) => Ok(best),
+        (None, Some(budget)) => {
+            let least = least_budget(gemm, figures, natural, budget)?;
+            Err(Error::Parameter {
+                what: "memory budget",
+                got: format!("{budget} bytes ({})", bytes(budget)),
+                expected: format!("at least {least} bytes ({})", bytes(least)),
+                hint: "raise the budget, or multiply parts of the matrices one after another",
+            })
+        }
+        (None, None) => Err(mismatch(
             "matrix product",
             "no grid",
             "lines of 16 values or more",
             "use a larger ring",
-        )
-    })
+        )),
+    }
+}
+
+/// The shortest grid that holds the factors' lines, or the longest there is.
+fn natural(gemm: &Gemm, figures: &Figures) -> usize {
+    let (longest, _) = lengths(gemm);
+    padded_len(longest)
+        .unwrap_or(figures.max_len)
+        .min(figures.max_len)
+}
+
+/// The grids that a product may lie on, from the natural one down.
+fn grids(natural: usize) -> impl Iterator<Item = usize> {
+    let least = MIN_PADDED_LEN.min(natural).max(1);
+    std::iter::successors(Some(natural), |line| Some(line / 2)).take_while(move |&l| l >= least)
+}
+
+/// The least budget on any grid, which is more than `refused`: what fits in a budget fits in a larger one.
+fn least_budget(gemm: &Gemm, figures: &Figures, natural: usize, refused: usize) -> Result<usize> {
+    let fits = |budget: usize| -> Result<bool> {
+        for line in grids(natural) {
+            if on_grid(gemm, figures, line, Some(budget))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let (mut below, mut enough) = (refused, refused.saturating_mul(2).max(1));
+    while enough < usize::MAX && !fits(enough)? {
+        (below, enough) = (enough, enough.saturating_mul(2));
+    }
+    while enough - below > 1 {
+        let middle = below + (enough - below) / 2;
+        if fits(middle)? {
+            enough = middle;
+        } else {
+            below = middle;
+        }
+    }
+    Ok(enough)
 }
 
 /// The longest and the shortest line of the encrypted factors.
@@ -82,7 +125,13 @@ fn segments(len: usize, line: usize) -> impl Iterator<Item = (usize, usize)> {
         .filter(|(count, _)| *count > 0)
 }
 
-fn on_grid(gemm: &Gemm, figures: &Figures, line: usize) -> Result<Blocked> {
+/// The product on one grid; `None` if the budget does not hold one term of it.
+fn on_grid(
+    gemm: &Gemm,
+    figures: &Figures,
+    line: usize,
+    budget: Option<usize>,
+) -> Result<Option<Blocked>> {
     let (m, k, n) = (gemm.rows, gemm.inner, gemm.cols);
     let (top, below) = (figures.max_depth, figures.max_depth - 1);
     let (max_len, machine) = (figures.max_len, &gemm.machine);
@@ -92,7 +141,7 @@ fn on_grid(gemm: &Gemm, figures: &Figures, line: usize) -> Result<Blocked> {
     let ciphertexts = |lines: usize| lines.div_ceil(stride);
     let (longest, _) = lengths(gemm);
     let size = |lines: usize, _: usize| Ok(ciphertexts(lines) * figures.ciphertext_bytes[top]);
-    let limit = gemm.budget.map_or(usize::MAX, Store::limit_of_blocks);
+    let limit = budget.map_or(usize::MAX, Store::limit_of_blocks);
     let chunk = cut(k, longest, line, max_len, limit, size)?;
     // Ciphertexts of all blocks of a matrix whose lines number the inner dimension.
     let factor = |len: usize| {
@@ -151,15 +200,16 @@ fn on_grid(gemm: &Gemm, figures: &Figures, line: usize) -> Result<Blocked> {
                 let one =
                     k as f64 * (len_a * len_b + degree * (len_a + len_b + line as f64)) * primes;
                 plan.multiply_adds += (blocks as f64 - halved as f64 / 2.0) * one;
-                let parts = parts(
-                    gemm,
-                    plan.input_bytes,
-                    (
-                        k.div_ceil(chunk),
-                        ciphertexts(chunk.min(k)) * figures.ciphertext_bytes[top],
-                    ),
-                    ciphertexts(a) * figures.ciphertext_bytes[below],
-                )?;
+                let sum = Sum {
+                    results: m.div_ceil(line) * n.div_ceil(line),
+                    terms: k.div_ceil(chunk),
+                    factors: if symmetric { 1 } else { 2 },
+                    block: ciphertexts(chunk.min(k)) * figures.ciphertext_bytes[top],
+                    output: ciphertexts(a) * figures.ciphertext_bytes[below],
+                };
+                let Some(parts) = sum.parts(budget, plan.input_bytes) else {
+                    return Ok(None);
+                };
                 plan.formats += blocks * parts;
                 plan.parts = plan.parts.max(parts);
                 // Both families of rows, relinearization, packing.
@@ -184,38 +234,67 @@ fn on_grid(gemm: &Gemm, figures: &Figures, line: usize) -> Result<Blocked> {
     plan.seconds = seconds / threads;
     let input = machine.encryption * degree / Machine::REFERENCE_LEN as f64;
     plan.with_inputs = plan.seconds + plan.input_ciphertexts as f64 * input / threads;
-    Ok(plan)
+    Ok(Some(plan))
 }
 
-/// Parts that a sum of `terms` products is taken in, under a budget: each has a change of format of its own. `block` is the
-/// bytes of one factor of a term, `output` those of the result.
-fn parts(
-    gemm: &Gemm,
-    input_bytes: usize,
-    (terms, block): (usize, usize),
+/// One block of the result: a sum of products of blocks.
+struct Sum {
+    /// Blocks of the result.
+    results: usize,
+    terms: usize,
+    /// Blocks that a term reads.
+    factors: usize,
+    /// Bytes of one of them.
+    block: usize,
+    /// Bytes of the result.
     output: usize,
-) -> Result<usize> {
-    let Some(budget) = gemm.budget else {
-        return Ok(1);
-    };
-    let term = if gemm.kind == Kind::Gram { 1 } else { 2 } * block;
-    // Half of the budget is kept, the first blocks in it; the others are read.
-    let kept = (budget / 2).min(input_bytes);
-    let free = budget - kept;
-    let read = terms - (terms as f64 * kept as f64 / input_bytes as f64) as usize;
-    if read * term + 2 * output.max(block) <= free {
-        return Ok(1);
-    }
-    // Beside the sum so far, the next part of it and what they add up to; or, meanwhile, the bytes of a file.
-    let needed = 2 * output + output.max(block);
-    match free.saturating_sub(needed) / term {
-        0 => Err(Error::Parameter {
-            what: "memory budget",
-            got: bytes(budget),
-            expected: format!("at least {}", bytes(2 * (needed + term))),
-            hint: "raise the budget, or encrypt with fewer lines per block",
-        }),
-        at_a_time => Ok(read.div_ceil(at_a_time).max(1)),
+}
+
+impl Sum {
+    /// Parts that it is taken in, under a budget: each has a change of format of its own. `None` if there is no room for one
+    /// term. As products of [`BlockMatrix`](crate::BlockMatrix) do it.
+    fn parts(&self, budget: Option<usize>, input_bytes: usize) -> Option<usize> {
+        let Some(budget) = budget else {
+            return Some(1);
+        };
+        let &Self {
+            terms,
+            factors,
+            block,
+            output,
+            results,
+        } = self;
+        // Half of the budget is kept, the first blocks in it, and results where there is room; the others are read.
+        let kept = (budget / 2).min(input_bytes);
+        let results_before = (results - 1).saturating_mul(output);
+        let free = budget - (budget / 2).min(input_bytes.saturating_add(results_before));
+        let spilled = kept < input_bytes;
+        // While a block is read, the bytes of its file are there as well.
+        let transient = if spilled { block.max(output) } else { output };
+        let all = if spilled {
+            // What is not kept of the whole may all belong to this sum; of the half, a result may have the last block's room.
+            let not_kept = input_bytes - kept + if results > 1 { block } else { 0 };
+            (terms * factors * block).min(not_kept)
+        } else {
+            0
+        };
+        if all.saturating_add(transient) <= free && (results == 1 || 2 * output <= free) {
+            return Some(1);
+        }
+        let term = factors * block;
+        // Beside the sum so far, the next part of it, then what they add up to.
+        let room = free
+            .checked_sub(output)
+            .filter(|&room| room >= 2 * output)?
+            .checked_sub(transient)?;
+        match room / term {
+            0 => None,
+            at_a_time => {
+                let share = kept as f64 / input_bytes as f64;
+                let read = terms - (terms as f64 * share) as usize;
+                Some(read.div_ceil(at_a_time).max(1))
+            }
+        }
     }
 }
 
