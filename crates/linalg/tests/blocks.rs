@@ -262,6 +262,55 @@ fn keys_that_are_missing_are_named() {
     ));
 }
 
+/// Errors of blocks carry the names of what the caller called, and unbound matrices ask to be bound.
+#[test]
+fn errors_name_what_was_called() {
+    let s = setup(32);
+    let (mut rng, ones) = (ChaCha20Rng::seed_from_u64(1), [1; 400]);
+    let deep = BlockOptions::new().depth(5);
+    match BlockMatrix::encrypt(&s.key, 20, 20, &ones, &deep, &mut rng).unwrap_err() {
+        Error::Depth {
+            operation, needed, ..
+        } => assert_eq!((operation, needed), ("encrypt", 5)),
+        other => panic!("{other}"),
+    }
+    let bare = ClearMatrices::<i64>::new(32, 2)
+        .unwrap()
+        .with_keys(&MatrixKeySet::default());
+    let options = BlockOptions::new().bound(1.0);
+    let unbound = BlockMatrix::encrypt(&bare.key(), 20, 20, &ones, &options, &mut rng).unwrap();
+    let bound = unbound.clone().bind(&bare).unwrap();
+    let read = BlockMatrix::from_bytes(&bare, &unbound.to_bytes().unwrap()).unwrap();
+    type Held = BlockMatrix<ClearMatrices<i64>>;
+    type Call = fn(&Held) -> cipherblas_scheme::Result<Held>;
+    let calls: [(&str, Call); 4] = [
+        ("Gram matrix", |x| x.gram()),
+        ("transposed matrix x matrix", |x| x.t_matmul(x)),
+        ("change of format", |x| x.reformat()),
+        ("matrix x transposed matrix", |x| x.t().matmul_t(&x.t())),
+    ];
+    for (name, call) in calls {
+        for (x, asks) in [(&bound, false), (&read, false), (&unbound.clone(), true)] {
+            match call(x).map(|_| ()) {
+                Err(Error::MissingKey { operation, key }) => {
+                    assert_eq!(operation, name);
+                    assert_eq!(key.contains("`bind`"), asks, "{key}");
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+    let narrow = ClearMatrices::<i64>::new(32, 2)
+        .unwrap()
+        .with_bounds(1.0, 10.0)
+        .unwrap();
+    let x = BlockMatrix::encrypt(&narrow.key(), 20, 20, &ones, &options, &mut rng).unwrap();
+    match x.gram().unwrap_err() {
+        Error::Overflow { operation, .. } => assert_eq!(operation, "Gram matrix"),
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let s = setup(32);

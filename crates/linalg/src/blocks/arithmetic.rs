@@ -28,7 +28,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// # Errors
     /// `KeyMismatch`.
     pub fn neg(&self) -> Result<Self> {
-        self.map(|ev, x| ev.negate(x))
+        self.map("negative", |ev, x| ev.negate(x))
     }
 
     /// Every value times a plain number. One level, no keys.
@@ -36,7 +36,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// # Errors
     /// `Depth`, `Value`, `Overflow`.
     pub fn scale(&self, factor: E::Value) -> Result<Self> {
-        self.map(|ev, x| ev.scale(x, factor))
+        self.map("scalar x matrix", |ev, x| ev.scale(x, factor))
     }
 
     /// Gives up depth: smaller, and faster to compute on.
@@ -44,13 +44,17 @@ impl<E: MatrixScheme> BlockMatrix<E> {
     /// # Errors
     /// `Depth` if there is less.
     pub fn lower_to(&self, depth: usize) -> Result<Self> {
-        self.map(|ev, x| ev.lower_to(x, depth))
+        self.map("lower_to", |ev, x| ev.lower_to(x, depth))
     }
 
-    fn map(&self, f: impl Fn(&E, &E::Block) -> Result<E::Block>) -> Result<Self> {
+    fn map(
+        &self,
+        operation: &'static str,
+        f: impl Fn(&E, &E::Block) -> Result<E::Block>,
+    ) -> Result<Self> {
         let ev = &self.evaluator;
         let slots = self.slots.iter().map(|slot| {
-            let block = f(ev, slot.load(ev)?.as_ref())?;
+            let block = f(ev, slot.load(ev)?.as_ref()).map_err(self.named(operation))?;
             self.store.put(ev, block)
         });
         let slots = slots.collect::<Result<_>>()?;
@@ -95,7 +99,8 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         }
         let ev = &self.evaluator;
         let slots = self.slots.iter().zip(&other.slots).map(|(a, b)| {
-            let block = f(ev, a.load(ev)?.as_ref(), b.load(ev)?.as_ref())?;
+            let block =
+                f(ev, a.load(ev)?.as_ref(), b.load(ev)?.as_ref()).map_err(self.named(operation))?;
             self.store.put(ev, block)
         });
         let slots = slots.collect::<Result<_>>()?;

@@ -20,6 +20,8 @@ pub struct BlockMatrix<E: MatrixScheme> {
     pub(super) grid: Grid,
     pub(super) slots: Vec<Slot<E>>,
     pub(super) store: Store,
+    /// Whether an evaluator was given, by `bind` or on reading: that of a key has no evaluation keys.
+    pub(super) bound: bool,
 }
 
 impl<E: MatrixScheme> fmt::Debug for BlockMatrix<E> {
@@ -34,6 +36,23 @@ impl<E: MatrixScheme> fmt::Debug for BlockMatrix<E> {
             .field("depth", &self.depth())
             .field("blocks", &self.slots.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// An error of a block, under the name of the operation that the caller asked for.
+pub(super) fn named(operation: &'static str) -> impl Fn(Error) -> Error {
+    move |mut error| {
+        match &mut error {
+            Error::Shape { operation: of, .. }
+            | Error::Depth { operation: of, .. }
+            | Error::MissingKey { operation: of, .. }
+            | Error::KeyMismatch { operation: of, .. }
+            | Error::Overflow { operation: of, .. }
+            | Error::Noise { operation: of, .. }
+            | Error::Unsupported { operation: of, .. } => *of = operation,
+            _ => {}
+        }
+        error
     }
 }
 
@@ -101,7 +120,8 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             &options.request(),
             evaluator.max_len(),
             |lines, len| evaluator.block_bytes(lines, len, options.layout, depth),
-        )?;
+        )
+        .map_err(named("encrypt"))?;
         let mut slots = Vec::with_capacity(grid.blocks());
         for (chunk, segment) in grid.iter() {
             let (r, c) = rectangle(
@@ -148,7 +168,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
                             hint,
                         }
                     }
-                    e => e,
+                    e => named("encrypt")(e),
                 })?;
             slots.push(options.store.put(&evaluator, block)?);
         }
@@ -160,6 +180,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             grid,
             slots,
             store: options.store.clone(),
+            bound: false,
         })
     }
 
@@ -215,6 +236,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             evaluator.check(slot.load(evaluator)?.as_ref())?;
         }
         self.evaluator = evaluator.clone();
+        self.bound = true;
         Ok(self)
     }
 
@@ -310,6 +332,20 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             cols: self.rows,
             format: self.format.transposed(),
             ..self.clone()
+        }
+    }
+
+    /// As [`named`]; of a matrix that was never bound, missing keys are not the plan's fault.
+    pub(super) fn named(&self, operation: &'static str) -> impl Fn(Error) -> Error + use<E> {
+        let bound = self.bound;
+        move |error| match named(operation)(error) {
+            Error::MissingKey { operation, key } if !bound => Error::MissingKey {
+                operation,
+                key: format!(
+                    "{key} (first `bind` the matrix to the server's evaluator: it was not yet)"
+                ),
+            },
+            error => error,
         }
     }
 

@@ -206,7 +206,9 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         let ev = &self.evaluator;
         let slots = grid.iter().map(|(chunk, segment)| {
             let slot = &self.slots[self.grid.index(segment, chunk)];
-            let block = ev.reformat(slot.load(ev)?.as_ref())?;
+            let block = ev
+                .reformat(slot.load(ev)?.as_ref())
+                .map_err(self.named(OPERATION))?;
             self.store.put(ev, block)
         });
         let slots = slots.collect::<Result<_>>()?;
@@ -390,6 +392,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         let (lines, _) = grid.shape(chunk, segment);
         self.evaluator
             .block_bytes(lines, grid.padded, layout, depth - 1)
+            .map_err(self.named(operation))
     }
 
     /// A sum of `terms` terms, as many at a time as the budget allows: `part` computes the sum over a range of them, and
@@ -432,7 +435,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
         let twice = output.saturating_mul(2);
         // The blocks read, and either the bytes of a file or the sum; they are gone when the sum is kept.
         if all.saturating_add(transient.max(output)) <= budget && (alone || twice <= budget) {
-            return keep(part(0..terms)?);
+            return keep(part(0..terms).map_err(self.named(operation))?);
         }
         // Beside the sum so far: the same for the next part of it; then that part, and what they add up to.
         let needed = |bytes: usize| {
@@ -457,10 +460,10 @@ impl<E: MatrixScheme> BlockMatrix<E> {
                 bytes += needs[end].0;
                 end += 1;
             }
-            let next = part(start..end)?;
+            let next = part(start..end).map_err(self.named(operation))?;
             sum = Some(match sum {
                 None => next,
-                Some(sum) => ev.add(&sum, &next)?,
+                Some(sum) => ev.add(&sum, &next).map_err(self.named(operation))?,
             });
             start = end;
         }

@@ -114,6 +114,7 @@ impl<E: MatrixScheme> BlockMatrix<E> {
             grid,
             slots,
             store: store.clone(),
+            bound: true,
         })
     }
 }

@@ -21,6 +21,23 @@
 //! println!("{large}");
 //! # Ok::<(), cipherblas_scheme::Error>(())
 //! ```
+//!
+//! A plan comes before the keys, since it says which: take the evaluator that has none, of no key.
+//!
+//! ```
+//! use cipherblas_ckks::matrix::{Evaluator, Params};
+//! use cipherblas_linalg::plan::gemm::{Figures, Gemm};
+//! use cipherblas_scheme::wire::KeyId;
+//!
+//! let params = Params::builder().inner(500).len(100).build()?;
+//! let figures = Figures::of(&Evaluator::without_keys(&params, KeyId::NONE))?;
+//! let plan = Gemm::gram(500, 100).coefficients(&figures).plan()?;
+//! assert!(plan.matrix_keys().unwrap().products);
+//! # Ok::<(), cipherblas_scheme::Error>(())
+//! ```
+//!
+//! A plan knows shapes, not magnitudes: one for an inner dimension beyond what the parameters were made for (`inner` of their
+//! builder) is made all the same, and the product refuses with `Overflow` unless the declared bounds are small enough.
 
 mod coefficients;
 mod in_slots;
