@@ -286,3 +286,28 @@ proptest! {
         prop_assert_eq!(key.decrypt_block(&z).unwrap(), product(&transposed, &a, k));
     }
 }
+
+/// Every depth within the range gives parameters, or says that no ring holds the job.
+#[test]
+fn refusals_name_what_to_change() {
+    for plaintext_bits in [20, 52] {
+        let built = Params::builder()
+            .inner(1024)
+            .len(1024)
+            .depth(8)
+            .plaintext_bits(plaintext_bits)
+            .build();
+        if let Err(error) = built {
+            let what = "matrix parameters";
+            assert!(
+                matches!(&error, Error::Parameter { what: w, .. } if *w == what),
+                "{error}"
+            );
+            assert!(error.to_string().contains("less depth"), "{error}");
+        }
+    }
+    let inner = Params::builder().inner(0).build().unwrap_err().to_string();
+    assert!(inner.contains("summed in one value"), "{inner}");
+    let len = Params::builder().len(0).build().unwrap_err().to_string();
+    assert!(len.contains("longest line"), "{len}");
+}

@@ -134,3 +134,39 @@ fn jobs_take_small_rings() {
         assert!(read == params);
     }
 }
+
+#[test]
+fn bytes_of_keys_are_those_that_are_written() {
+    let params = small(64, 1, 20);
+    let mut rng = rng(40);
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    for len in [16, 64] {
+        let set = MatrixKeySet::products(len).unwrap();
+        let bytes = params.evaluation_keys_to_bytes(&key.evaluation_keys(&set, &mut rng).unwrap());
+        assert_eq!(
+            params.evaluation_keys_wire_bytes(&set).unwrap(),
+            bytes.len()
+        );
+    }
+}
+
+#[test]
+fn values_that_are_refused_are_not_shown() {
+    let params = small(64, 1, 20);
+    let mut rng = rng(41);
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    for bad in [f64::NAN, 1234.5] {
+        let values = [0.5, 0.25, bad];
+        let error = key
+            .encrypt_block(&values, 1, None, Lines::Packed, 1, None, &mut rng)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with(
+                "value (value not shown: no number, or beyond the bound) at index 2 cannot"
+            ),
+            "{error}"
+        );
+        assert!(!error.contains("1234"), "{error}");
+    }
+}

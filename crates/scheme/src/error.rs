@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// Not enough multiplicative depth is left.
     #[error(
-        "{operation} takes {needed} level(s), {left} left; use parameters with more `depth`, or encrypt at a greater one (`EncryptOptions::depth`)"
+        "{operation} takes {needed} level(s), {left} left; use parameters with more `depth`, or encrypt at a greater one (`EncryptOptions::depth`, for matrices in blocks `BlockOptions::depth`)"
     )]
     Depth {
         /// The operation that was asked for.
@@ -91,7 +91,7 @@ pub enum Error {
     },
     /// The values of a result may be larger than a plaintext holds, by the bounds declared at encryption.
     #[error(
-        "the result of {operation} may be as large as {bound}, and plaintexts hold {capacity}; declare the bound of the data at encryption (`EncryptOptions::bound`; undeclared, it is the largest value there is), or ask for more `plaintext_bits` (BFV) or `integer_bits` (Paillier)"
+        "the result of {operation} may be as large as {bound}, and plaintexts hold {capacity}; declare the bound of the data at encryption (`EncryptOptions::bound`, for matrices in blocks `BlockOptions::bound`; undeclared, it is the largest value there is, or the parameters' `bound`), or build parameters for larger results: more `plaintext_bits` (BFV), `integer_bits` (Paillier), `inner` or `bound` (matrices of CKKS)"
     )]
     Overflow {
         /// The operation that was asked for.
@@ -103,7 +103,7 @@ pub enum Error {
     },
     /// The noise of a result may be more than decryption can take, by its bound.
     #[error(
-        "the noise of the result of {operation} may reach {bound_bits:.1} bits, and decryption takes {limit_bits:.1}; add up fewer terms, multiply before adding, or ask for more `headroom_bits` or `depth`"
+        "the noise of the result of {operation} may reach {bound_bits:.1} bits, and decryption takes {limit_bits:.1}; add up fewer terms, multiply before adding, or build parameters with more `headroom_bits` or `depth` (matrices: with a larger `inner`)"
     )]
     Noise {
         /// The operation that was asked for.
@@ -143,6 +143,34 @@ impl std::fmt::Debug for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever the scheme, one of the hints is an option that it has.
+    #[test]
+    fn hints_name_the_options_of_matrices_too() {
+        let depth = Error::Depth {
+            operation: "gemm_tn",
+            needed: 1,
+            left: 0,
+        };
+        let overflow = Error::Overflow {
+            operation: "gemm_tn",
+            bound: "3".into(),
+            capacity: "2".into(),
+        };
+        let noise = Error::Noise {
+            operation: "gemm_tn",
+            bound_bits: 3.0,
+            limit_bits: 2.0,
+        };
+        for (error, options) in [
+            (depth, &["EncryptOptions::depth", "BlockOptions::depth"][..]),
+            (overflow, &["BlockOptions::bound", "`inner` or `bound`"]),
+            (noise, &["headroom_bits", "`inner`"]),
+        ] {
+            let text = error.to_string();
+            assert!(options.iter().all(|o| text.contains(o)), "{text}");
+        }
+    }
 
     #[test]
     fn the_message_is_what_a_failed_main_prints() {

@@ -51,7 +51,7 @@ mod id;
 mod reader;
 mod writer;
 
-pub use envelope::{Expected, Header, receive, seal};
+pub use envelope::{Expected, Header, receive, seal, sealed_len};
 pub use id::{Fingerprint, KeyId, ParameterId};
 pub use reader::Reader;
 pub use writer::Writer;

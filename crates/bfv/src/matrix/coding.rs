@@ -19,7 +19,7 @@ fn bad_value(index: usize, what: &str, bound: f64) -> Error {
     Error::Value {
         index,
         // The value itself may be a secret, and errors end up in logs.
-        got: format!("a {what} beyond the bound"),
+        got: format!("({what} not shown: beyond the bound)"),
         expected: format!("an integer of absolute value at most {bound}"),
         hint: "raise `plaintext_bits` or the declared bound",
     }

@@ -304,7 +304,8 @@ impl Params {
         coded::read_evaluation_keys(self, bytes)
     }
 
-    /// Bytes on the wire of the evaluation keys of `set`.
+    /// Bytes on the wire of the evaluation keys of `set`, envelope included: what
+    /// [`evaluation_keys_to_bytes`](Self::evaluation_keys_to_bytes) gives.
     ///
     /// # Errors
     /// `Parameter` for grids that the ring does not have.

@@ -163,7 +163,11 @@ impl Job {
                 "inner",
                 self.inner.to_string(),
                 "1 to 2^24",
-                "sum in parts, and decrypt in between",
+                if self.inner == 0 {
+                    "give the number of products that are summed in one value"
+                } else {
+                    "sum in parts, and decrypt in between"
+                },
             );
         }
         if !(4..=40).contains(&self.precision_bits) {

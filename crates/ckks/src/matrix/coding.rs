@@ -22,7 +22,7 @@ fn bad_value(index: usize, what: &str, bound: f64) -> Error {
     Error::Value {
         index,
         // The value itself may be a secret, and errors end up in logs.
-        got: format!("a {what} that is no number, or beyond the bound"),
+        got: format!("({what} not shown: no number, or beyond the bound)"),
         expected: format!("a finite number of absolute value at most {bound}"),
         hint: "scale the data, or declare a larger bound",
     }

@@ -131,6 +131,11 @@ impl Params {
     }
     /// The precision that was asked for: values of a product of fresh blocks with `k <= inner` lines of values up to
     /// [`bound`](Self::bound) are right to `2^-bits bound^2 sqrt(inner)`, by bound.
+    ///
+    /// Not of products with a factor whose format was changed before, by `reformat` or because the product needs the other
+    /// one: a change of format adds an error to every value, which the product multiplies by the other factor's values and
+    /// adds up, so that bounds may be hundreds of times this. Encrypt in the format that products need, or ask for more bits;
+    /// `error_bound` is right in every case.
     pub fn precision_bits(&self) -> u32 {
         self.parts.job.precision_bits
     }
@@ -328,7 +333,8 @@ impl Params {
         coded::read_evaluation_keys(self, bytes)
     }
 
-    /// Bytes on the wire of the evaluation keys of `set`.
+    /// Bytes on the wire of the evaluation keys of `set`, envelope included: what
+    /// [`evaluation_keys_to_bytes`](Self::evaluation_keys_to_bytes) gives.
     ///
     /// # Errors
     /// `Parameter` for grids that the ring does not have.

@@ -146,6 +146,11 @@ fn chunk_hash(header_hash: &[u8; HASH], index: usize, chunk: &[u8]) -> blake3::H
     hasher.finalize()
 }
 
+/// Bytes of a sealed object whose payload has `payload` bytes.
+pub const fn sealed_len(payload: usize) -> usize {
+    Header::LEN + HASH * payload.div_ceil(CHUNK) + payload
+}
+
 /// Puts `payload` into an envelope. `header.version` and `header.payload_len` are set here.
 ///
 /// Cost: one BLAKE3 pass and one copy of the payload.

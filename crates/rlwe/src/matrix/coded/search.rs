@@ -96,6 +96,11 @@ impl Search {
         if room < 0.0 || chain.special_primes() as f64 != primes {
             return None;
         }
+        // Conversions to narrow residues start from all of Q and, for public keys, one special prime.
+        let wide = chain.base_primes() + (self.depth - 1) * chain.level_primes();
+        if wide + 1 > narrow::MAX_WIDE {
+            return None;
+        }
         let log2_q = |level: usize| base_bits + level as f64 * level_bits;
         let counts: Vec<usize> = (0..self.depth)
             .map(|level| narrow_within(log2_q(level)))
@@ -250,7 +255,11 @@ impl Search {
                 "len",
                 self.len,
                 &format!("1 to {degree}"),
-                "cut longer lines into several blocks",
+                if self.len == 0 {
+                    "give the number of values in the longest line"
+                } else {
+                    "cut longer lines into several blocks"
+                },
             );
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::ring::RingSpec;
 use crate::wire as keys;
 use cipherblas_scheme::security::{self, SecurityLevel};
 use cipherblas_scheme::wire::{
-    Expected, Header, KeyId, Kind, ParameterId, Reader, SchemeId, Writer,
+    Expected, Header, KeyId, Kind, ParameterId, Reader, SchemeId, Writer, sealed_len,
 };
 use cipherblas_scheme::{Error, MatrixKeySet, Result};
 use std::sync::Arc;
@@ -132,14 +132,15 @@ pub fn read_evaluation_keys<C: Coding>(params: &C, bytes: &[u8]) -> Result<Arc<E
     Ok(Arc::new(read))
 }
 
-/// Bytes on the wire of the evaluation keys of a set, without the envelope.
+/// Bytes on the wire of the evaluation keys of a set, envelope included: what [`write_evaluation_keys`] gives.
 ///
 /// # Errors
 /// `Parameter` for grids that the ring does not have.
 pub fn evaluation_keys_bytes<C: Coding>(params: &C, set: &MatrixKeySet) -> Result<usize> {
     let count = super::keys::elements(params, set)?.len();
     let all = count + usize::from(set.products);
-    Ok(5 + 4 * count + all * keys::switch_bytes(params.ring().ring()))
+    let payload = 5 + 4 * count + all * keys::switch_bytes(params.ring().ring());
+    Ok(sealed_len(payload))
 }
 
 /// Writes what defines a ring of matrices.
