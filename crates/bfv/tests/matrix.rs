@@ -311,3 +311,28 @@ fn refusals_name_what_to_change() {
     let len = Params::builder().len(0).build().unwrap_err().to_string();
     assert!(len.contains("longest line"), "{len}");
 }
+
+#[test]
+fn keys_of_other_parameters_over_the_same_ring_are_refused() {
+    let [params, other] = [100, 101].map(|inner| {
+        let builder = Params::builder().inner(inner).len(16).plaintext_bits(20);
+        builder.insecure_degree(64).build().unwrap()
+    });
+    assert_eq!(params.ring().spec(), other.ring().spec());
+    let mut rng = rng(42);
+    let key = SecretKey::generate(&params, &mut rng).unwrap();
+    let set = MatrixKeySet::products(16).unwrap();
+    let keys = key.evaluation_keys(&set, &mut rng).unwrap();
+    let read = params
+        .evaluation_keys_from_bytes(&params.evaluation_keys_to_bytes(&keys))
+        .unwrap();
+    for keys in [keys, read] {
+        let error = Evaluator::new(&other, keys.clone()).unwrap_err();
+        assert!(matches!(error, Error::KeyMismatch { .. }), "{error}");
+        assert!(
+            error.to_string().contains(&params.id().to_string()),
+            "{error}"
+        );
+        Evaluator::new(&params, keys).unwrap();
+    }
+}

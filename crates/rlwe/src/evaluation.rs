@@ -3,7 +3,7 @@
 use crate::keys::SecretKey;
 use crate::ring::Ring;
 use crate::switch::{KeySwitchKey, galois_key, relinearization_key};
-use cipherblas_scheme::wire::KeyId;
+use cipherblas_scheme::wire::{KeyId, ParameterId};
 use cipherblas_scheme::{Error, KeySet, Result};
 use rand::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,8 @@ pub fn galois_elements(set: &KeySet, ring: &Ring) -> BTreeSet<u64> {
 pub struct EvaluationKeys {
     pub(crate) ring: Arc<Ring>,
     pub(crate) id: KeyId,
+    /// Those of the matrices that they were made for: several parameters may share a ring.
+    pub(crate) parameters: Option<ParameterId>,
     pub(crate) relinearization: Option<KeySwitchKey>,
     pub(crate) galois: BTreeMap<u64, KeySwitchKey>,
 }
@@ -65,6 +67,7 @@ impl EvaluationKeys {
         let mut keys = Self {
             ring,
             id: secret.id(),
+            parameters: None,
             relinearization: None,
             galois: BTreeMap::new(),
         };

@@ -203,6 +203,7 @@ pub fn read_evaluation_keys(
     Ok(EvaluationKeys {
         ring: ring.clone(),
         id,
+        parameters: None,
         relinearization,
         galois,
     })

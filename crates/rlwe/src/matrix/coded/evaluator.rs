@@ -26,12 +26,22 @@ impl<C: Coding> CodedEvaluator<C> {
     /// With the keys that a plan listed.
     ///
     /// # Errors
-    /// `KeyMismatch` if the keys are over another ring.
+    /// `KeyMismatch` if the keys were made for other parameters, be they over the same ring.
     pub fn new(params: &C, keys: Arc<EvaluationKeys>) -> Result<Self> {
         if keys.ring().spec() != params.ring().ring().spec() {
             return Err(Error::KeyMismatch {
                 operation: "evaluator",
                 got: "evaluation keys over another ring".into(),
+                expected: format!("keys made for parameters {}", params.id()),
+            });
+        }
+        if keys.parameters != Some(params.id()) {
+            return Err(Error::KeyMismatch {
+                operation: "evaluator",
+                got: keys.parameters.map_or_else(
+                    || "evaluation keys that are not for matrices".into(),
+                    |id| format!("evaluation keys made for parameters {id}"),
+                ),
                 expected: format!("keys made for parameters {}", params.id()),
             });
         }

@@ -98,7 +98,9 @@ impl<C: Coding> CodedSecretKey<C> {
         progress: impl FnMut(usize, usize),
     ) -> Result<Arc<EvaluationKeys>> {
         let elements = elements(&self.params, set)?;
-        let keys = EvaluationKeys::for_elements(&self.key, set.products, &elements, rng, progress)?;
+        let mut keys =
+            EvaluationKeys::for_elements(&self.key, set.products, &elements, rng, progress)?;
+        keys.parameters = Some(self.params.id());
         Ok(Arc::new(keys))
     }
 }

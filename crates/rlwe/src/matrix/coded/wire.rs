@@ -127,8 +127,9 @@ pub fn write_evaluation_keys<C: Coding>(params: &C, evaluation: &EvaluationKeys)
 pub fn read_evaluation_keys<C: Coding>(params: &C, bytes: &[u8]) -> Result<Arc<EvaluationKeys>> {
     let (header, payload) = expected(Kind::EvaluationKeys, params, None).open(bytes)?;
     let mut reader = Reader::new("evaluation keys", payload);
-    let read = keys::read_evaluation_keys(&mut reader, params.ring().ring(), header.key)?;
+    let mut read = keys::read_evaluation_keys(&mut reader, params.ring().ring(), header.key)?;
     reader.expect_end()?;
+    read.parameters = Some(params.id());
     Ok(Arc::new(read))
 }
 
