@@ -25,7 +25,7 @@ mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 mod prime;
-mod switch;
+pub mod switch;
 #[cfg(test)]
 mod switch_tests;
 #[cfg(test)]
