@@ -53,11 +53,12 @@ const MAY_NEED: &[(&str, &[&str])] = &[
             "cipherblas-tfhe",
         ],
     ),
+    ("cipherblas-python", &["cipherblas", "cipherblas-math"]),
     ("xtask", &[]),
 ];
 
 /// Crates that nothing may need, not even a test.
-const LEAVES: &[&str] = &["cipherblas-bench", "xtask"];
+const LEAVES: &[&str] = &["cipherblas-bench", "cipherblas-python", "xtask"];
 
 /// The only crates with `unsafe` code.
 const UNSAFE: &[&str] = &["cipherblas-math"];
