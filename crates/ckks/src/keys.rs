@@ -10,7 +10,7 @@ use cipherblas_math::sample;
 use cipherblas_rlwe::{EvaluationKeys, Ntt, Poly};
 use cipherblas_scheme::hedge::{self, hedged};
 use cipherblas_scheme::wire::KeyId;
-use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, KeySet, Result};
+use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, KeySet, Result, Verdict};
 use rand::CryptoRng;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,15 +73,15 @@ impl SecretKey {
     ) -> Result<Arc<EvaluationKeys>> {
         self.evaluation_keys_with_progress(set, rng, |_, _| ())
     }
-    /// As [`SecretKey::evaluation_keys`]; `progress(done, total)` is called after each key.
+    /// As [`SecretKey::evaluation_keys`]; `progress(done, total)` is called after each key, and may stop the work.
     ///
     /// # Errors
-    /// `Parameter`.
-    pub fn evaluation_keys_with_progress<R: CryptoRng + ?Sized>(
+    /// `Parameter`; `Interrupted` if `progress` said so.
+    pub fn evaluation_keys_with_progress<R: CryptoRng + ?Sized, V: Verdict>(
         &self,
         set: &KeySet,
         rng: &mut R,
-        progress: impl FnMut(usize, usize),
+        progress: impl FnMut(usize, usize) -> V,
     ) -> Result<Arc<EvaluationKeys>> {
         Ok(Arc::new(EvaluationKeys::generate(
             &self.key, set, rng, progress,

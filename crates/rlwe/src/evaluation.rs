@@ -4,7 +4,7 @@ use crate::keys::SecretKey;
 use crate::ring::Ring;
 use crate::switch::{KeySwitchKey, galois_key, relinearization_key};
 use cipherblas_scheme::wire::{KeyId, ParameterId};
-use cipherblas_scheme::{Error, KeySet, Result};
+use cipherblas_scheme::{Error, KeySet, Result, Verdict};
 use rand::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +23,14 @@ pub fn galois_elements(set: &KeySet, ring: &Ring) -> BTreeSet<u64> {
     elements
 }
 
+fn proceed(verdict: impl Verdict) -> Result<()> {
+    if verdict.goes_on() {
+        Ok(())
+    } else {
+        Err(Error::Interrupted)
+    }
+}
+
 /// Evaluation keys. Cheap to share behind an `Arc`; hundreds of megabytes to clone.
 #[derive(Clone, Debug)]
 pub struct EvaluationKeys {
@@ -35,15 +43,15 @@ pub struct EvaluationKeys {
 }
 
 impl EvaluationKeys {
-    /// Makes the keys of `set`. `progress(done, total)` is called after each key.
+    /// Makes the keys of `set`. `progress(done, total)` is called after each key, and may stop the work.
     ///
     /// # Errors
-    /// `Parameter` for a set that does not fit the ring.
-    pub fn generate<R: CryptoRng + ?Sized>(
+    /// `Parameter` for a set that does not fit the ring; `Interrupted` if `progress` said so.
+    pub fn generate<R: CryptoRng + ?Sized, V: Verdict>(
         secret: &SecretKey,
         set: &KeySet,
         rng: &mut R,
-        progress: impl FnMut(usize, usize),
+        progress: impl FnMut(usize, usize) -> V,
     ) -> Result<Self> {
         let elements = galois_elements(set, secret.ring());
         Self::for_elements(secret, set.relinearization, &elements, rng, progress)
@@ -53,13 +61,13 @@ impl EvaluationKeys {
     /// `elements` but the identity.
     ///
     /// # Errors
-    /// `Parameter` for a number that is no Galois element of the ring.
-    pub fn for_elements<R: CryptoRng + ?Sized>(
+    /// `Parameter` for a number that is no Galois element of the ring; `Interrupted` if `progress` said so.
+    pub fn for_elements<R: CryptoRng + ?Sized, V: Verdict>(
         secret: &SecretKey,
         relinearization: bool,
         elements: &BTreeSet<u64>,
         rng: &mut R,
-        mut progress: impl FnMut(usize, usize),
+        mut progress: impl FnMut(usize, usize) -> V,
     ) -> Result<Self> {
         let ring = secret.ring().clone();
         let elements: BTreeSet<u64> = elements.iter().copied().filter(|&g| g != 1).collect();
@@ -73,11 +81,14 @@ impl EvaluationKeys {
         };
         if relinearization {
             keys.relinearization = Some(relinearization_key(secret, rng));
-            progress(1, total);
+            proceed(progress(1, total))?;
         }
         for g in elements {
             keys.galois.insert(g, galois_key(secret, g, rng)?);
-            progress(keys.galois.len() + usize::from(relinearization), total);
+            proceed(progress(
+                keys.galois.len() + usize::from(relinearization),
+                total,
+            ))?;
         }
         Ok(keys)
     }

@@ -19,6 +19,7 @@ pub mod hedge;
 mod key_set;
 pub mod matrix;
 pub mod security;
+mod verdict;
 pub mod wire;
 
 pub use additive::{AdditiveKey, AdditiveOnly};
@@ -31,3 +32,4 @@ pub use error::{Error, Result};
 pub use guard::{Guarded, GuardedKey, Watch};
 pub use key_set::KeySet;
 pub use matrix::{DecryptMatrix, EncryptMatrix, Lines, MatrixKeySet, MatrixScheme, Side};
+pub use verdict::Verdict;

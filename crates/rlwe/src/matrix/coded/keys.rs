@@ -5,7 +5,9 @@ use crate::keys::{PublicKey, SecretKey};
 use crate::matrix::{Block, transpose};
 use cipherblas_scheme::matrix::BlockShape;
 use cipherblas_scheme::wire::{Fingerprint, KeyId};
-use cipherblas_scheme::{DecryptMatrix, EncryptMatrix, Error, Lines, MatrixKeySet, Result};
+use cipherblas_scheme::{
+    DecryptMatrix, EncryptMatrix, Error, Lines, MatrixKeySet, Result, Verdict,
+};
 use rand::CryptoRng;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -87,15 +89,15 @@ impl<C: Coding> CodedSecretKey<C> {
     ) -> Result<Arc<EvaluationKeys>> {
         self.evaluation_keys_with_progress(set, rng, |_, _| ())
     }
-    /// As [`evaluation_keys`](Self::evaluation_keys); `progress(done, total)` is called after each key.
+    /// As [`evaluation_keys`](Self::evaluation_keys); `progress(done, total)` is called after each key, and may stop the work.
     ///
     /// # Errors
     /// As [`evaluation_keys`](Self::evaluation_keys).
-    pub fn evaluation_keys_with_progress<R: CryptoRng + ?Sized>(
+    pub fn evaluation_keys_with_progress<R: CryptoRng + ?Sized, V: Verdict>(
         &self,
         set: &MatrixKeySet,
         rng: &mut R,
-        progress: impl FnMut(usize, usize),
+        progress: impl FnMut(usize, usize) -> V,
     ) -> Result<Arc<EvaluationKeys>> {
         let elements = elements(&self.params, set)?;
         let mut keys =
