@@ -2,7 +2,7 @@ use super::{EncryptedMatrix, EncryptedVector};
 use crate::kernel::matmul_plain::VectorPlan;
 use crate::kernel::slots::PreparedMap;
 use crate::packing::VectorPacking;
-use crate::shape::{check_data, mismatch, padded};
+use crate::shape::{check_data, check_dims, mismatch, padded};
 use cipherblas_scheme::{
     Add, Combine, Error, MulPlain, Result, Rotate, Scheme, Value, WeightMatrix,
 };
@@ -56,9 +56,18 @@ impl<V: Value> PlainMatrix<V> {
     /// # Errors
     /// `Shape` for dimensions that do not fit in memory.
     pub fn input_packing(&self, slots: usize) -> Result<VectorPacking> {
-        let repeat = padded("plain matrix x encrypted vector", self.rows)?;
-        let period = padded("plain matrix x encrypted vector", self.cols)?.min(slots);
-        VectorPacking::stretched(self.cols, repeat.min(slots / period), slots)
+        Self::input_packing_for(self.rows, self.cols, slots)
+    }
+
+    /// [`input_packing`](Self::input_packing) of any matrix with these dimensions.
+    ///
+    /// # Errors
+    /// As there; `Shape` for an empty dimension.
+    pub fn input_packing_for(rows: usize, cols: usize, slots: usize) -> Result<VectorPacking> {
+        check_dims("plain matrix x encrypted vector", rows, cols)?;
+        let repeat = padded("plain matrix x encrypted vector", rows)?;
+        let period = padded("plain matrix x encrypted vector", cols)?.min(slots);
+        VectorPacking::stretched(cols, repeat.min(slots / period), slots)
     }
 
     /// Plain matrix x encrypted vector. One level.
