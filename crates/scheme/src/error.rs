@@ -128,6 +128,19 @@ pub enum Error {
         "decryption failed: the ciphertext is not a valid result under this key, or its values are beyond the declared range"
     )]
     Decryption,
+    /// The one error for a sealed secret key that does not open: no detail, so that it is no oracle.
+    #[error("the secret key cannot be opened: wrong passphrase or damaged file")]
+    Sealed,
+    /// A file that cannot be read or written.
+    #[error("cannot {operation} {path}: {message}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What was tried: `read`, `write`.
+        operation: &'static str,
+        /// What the operating system says.
+        message: String,
+    },
     /// The caller asked for the computation to stop.
     #[error("interrupted by the caller; nothing was changed")]
     Interrupted,

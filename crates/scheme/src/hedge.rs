@@ -40,6 +40,15 @@ pub fn hedged<R: CryptoRng + ?Sized>(
     generator
 }
 
+/// A generator that follows from its parts alone: for choices about an object that whoever made it should not foresee, such
+/// as the bases of primality tests. Not for anything that has to stay secret where the parts are known.
+pub fn derived(domain: &'static str, parts: &[&[u8]]) -> Generator {
+    let mut own = digest(domain, parts);
+    let generator = Generator(Box::new(ChaCha20Rng::from_seed(*own)));
+    own.zeroize();
+    generator
+}
+
 /// BLAKE3 of the parts with their lengths, in its key-derivation mode: what [`hedged`] hashes secrets with.
 pub fn digest(domain: &'static str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut hasher = blake3::Hasher::new_derive_key(domain);

@@ -2,7 +2,7 @@
 //!
 //! This crate sits below every scheme and below the linear algebra: it holds the small capability traits
 //! ([`capability`]; for whole matrices [`matrix`]), the one error type ([`Error`]), the security tables ([`security`]), the envelope of every
-//! serialized object ([`wire`]), the randomness of single objects ([`hedge`]), a scheme that computes in clear for tests and simulation ([`clear`]), and the suite
+//! serialized object ([`wire`]), the randomness of single objects ([`hedge`]), secret keys under a passphrase ([`sealed`]), a scheme that computes in clear for tests and simulation ([`clear`]), and the suite
 //! that every scheme must pass ([`conformance`]). Two wrappers are schemes themselves: one that can be stopped and puts
 //! rotations together ([`guard`]), one that refuses products and rotations by name ([`additive`]).
 //!
@@ -18,6 +18,7 @@ pub mod guard;
 pub mod hedge;
 mod key_set;
 pub mod matrix;
+pub mod sealed;
 pub mod security;
 mod verdict;
 pub mod wire;

@@ -46,11 +46,13 @@
 //! # Ok::<(), cipherblas_scheme::Error>(())
 //! ```
 
+mod bundle;
 mod envelope;
 mod id;
 mod reader;
 mod writer;
 
+pub use bundle::{bundle, open_bundle};
 pub use envelope::{Expected, Header, receive, seal, sealed_len};
 pub use id::{Fingerprint, KeyId, ParameterId};
 pub use reader::Reader;
@@ -125,6 +127,8 @@ code! {
         Job = 10, "job";
         /// Lines of an encrypted matrix in coefficients.
         MatrixBlock = 11, "encrypted matrix block";
+        /// Parameters and an object made with them ([`bundle`]).
+        Bundle = 13, "bundle";
     }
 }
 

@@ -96,11 +96,17 @@ impl Header {
             .checked_add(Self::LEN as u64)
     }
 
+    /// Whether bytes begin as an object does, as far as they go.
+    pub(crate) fn has_magic(bytes: &[u8]) -> bool {
+        let known = bytes.len().min(MAGIC.len());
+        bytes[..known] == MAGIC[..known]
+    }
+
     fn chunks(&self) -> u64 {
         self.payload_len.div_ceil(CHUNK as u64)
     }
 
-    fn to_bytes(self) -> [u8; Self::LEN] {
+    pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
         out[..4].copy_from_slice(&MAGIC);
         out[4..6].copy_from_slice(&self.version.to_le_bytes());
@@ -155,20 +161,29 @@ pub const fn sealed_len(payload: usize) -> usize {
 ///
 /// Cost: one BLAKE3 pass and one copy of the payload.
 pub fn seal(header: &Header, payload: &[u8]) -> Vec<u8> {
+    seal_parts(header, &[payload])
+}
+
+/// As [`seal`], the payload being all parts one after another.
+pub(super) fn seal_parts(header: &Header, parts: &[&[u8]]) -> Vec<u8> {
+    let payload_len = parts.iter().map(|part| part.len()).sum::<usize>();
     let header = Header {
         version: VERSION,
-        payload_len: payload.len() as u64,
+        payload_len: payload_len as u64,
         ..*header
     };
     let start = header.to_bytes();
     let header_hash = array_at(&start, HASHED);
-    let chunks = payload.len().div_ceil(CHUNK);
-    let mut out = Vec::with_capacity(Header::LEN + chunks * HASH + payload.len());
+    let payload_at = Header::LEN + payload_len.div_ceil(CHUNK) * HASH;
+    let mut out = Vec::with_capacity(payload_at + payload_len);
     out.extend_from_slice(&start);
-    for (index, chunk) in payload.chunks(CHUNK).enumerate() {
-        out.extend_from_slice(chunk_hash(&header_hash, index, chunk).as_bytes());
+    out.resize(payload_at, 0);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    let (before, payload) = out.split_at_mut(payload_at);
+    let hashes = before[Header::LEN..].chunks_exact_mut(HASH);
+    for (index, (hash, chunk)) in hashes.zip(payload.chunks(CHUNK)).enumerate() {
+        hash.copy_from_slice(chunk_hash(&header_hash, index, chunk).as_bytes());
     }
-    out.extend_from_slice(payload);
     out
 }
 
