@@ -600,7 +600,7 @@ impl Array {
         let bytes = match &self.inner {
             AnyArray::Ckks(a) => a.evaluator().inner().params().to_bytes(),
             AnyArray::Bfv(a) => a.evaluator().inner().params().to_bytes(),
-            AnyArray::Paillier(a) => crate::keys::paillier_context(a.evaluator().inner().inner()),
+            AnyArray::Paillier(a) => crate::keys::paillier_context(a.evaluator().inner()).map_err(|error| raise(py, &error))?,
             _ => return Err(self.no_bytes(py)),
         };
         Ok(PyBytes::new(py, &bytes))

@@ -14,7 +14,6 @@ use cipherblas::scheme::{AdditiveKey, AdditiveOnly, Decrypt, Encrypt, Error, Key
 use cipherblas::{bfv, ckks, paillier};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rand::CryptoRng;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -62,17 +61,11 @@ fn additive(evaluator: paillier::Evaluator) -> Paillier {
     Guarded::new(AdditiveOnly::new(evaluator))
 }
 
-fn paillier_bundle(key: &paillier::PublicKey) -> Vec<u8> {
-    bundle(&key.params().to_bytes(), &key.to_bytes())
-}
-
 /// Parameters and public key: what an array under Paillier is read with.
-pub(crate) fn paillier_context(evaluator: &AdditiveOnly<paillier::Evaluator>) -> Vec<u8> {
+pub(crate) fn paillier_context(evaluator: &AdditiveOnly<paillier::Evaluator>) -> Result<Vec<u8>> {
     let inner = evaluator.inner();
-    // The evaluator holds the modulus that the key was made from.
-    paillier::PublicKey::from_modulus(inner.params(), inner.key().n())
-        .map(|key| paillier_bundle(&key))
-        .unwrap_or_default()
+    let key = paillier::PublicKey::from_modulus(inner.params(), inner.key().n())?;
+    bundle(&key.params().to_bytes(), &key.to_bytes())
 }
 
 /// Bytes of one object after those of the parameters that it is read with.
@@ -81,55 +74,101 @@ fn unbundle(bytes: &[u8], insecure: bool) -> Result<(AnyParams, &[u8])> {
     Ok((AnyParams::from_bytes(params, insecure)?, object))
 }
 
-/// What is encrypted, and how.
-struct Encryption<'a> {
-    plain: &'a Plain<'a>,
-    options: ArrayOptions,
+/// How an array is encrypted.
+fn options(
+    params: &AnyParams,
+    packing: Option<&Packing>,
+    depth: Option<usize>,
+    bound: Option<f64>,
+) -> ArrayOptions {
+    // Under Paillier slots cannot be told apart: one value to a ciphertext, unless asked otherwise.
+    let default = match params {
+        AnyParams::Paillier(_) => ArrayPacking::Spread,
+        _ => ArrayPacking::Auto,
+    };
+    let mut options = ArrayOptions::new().packing(packing.map_or(default, |p| p.inner));
+    if let Some(depth) = depth {
+        options = options.depth(depth);
+    }
+    if let Some(bound) = bound {
+        options = options.bound(bound);
+    }
+    options
 }
 
-impl<'a> Encryption<'a> {
-    fn new(
-        params: &AnyParams,
-        plain: &'a Plain<'a>,
-        packing: Option<&Packing>,
-        depth: Option<usize>,
-        bound: Option<f64>,
-    ) -> Self {
-        // Under Paillier slots cannot be told apart: one value to a ciphertext, unless asked otherwise.
-        let default = match params {
-            AnyParams::Paillier(_) => ArrayPacking::Spread,
-            _ => ArrayPacking::Auto,
-        };
-        let mut options = ArrayOptions::new().packing(packing.map_or(default, |p| p.inner));
-        if let Some(depth) = depth {
-            options = options.depth(depth);
-        }
-        if let Some(bound) = bound {
-            options = options.bound(bound);
-        }
-        Self { plain, options }
-    }
+/// What a call of `encrypt` brings along.
+struct Encryption<'a, 'py> {
+    plain: &'a Plain<'py>,
+    options: ArrayOptions,
+    progress: Option<Py<PyAny>>,
+}
 
-    fn run<K, R, S>(
-        &self,
+impl Encryption<'_, '_> {
+    fn run<K, S>(
+        self,
         py: Python<'_>,
-        key: &K,
-        progress: Option<Py<PyAny>>,
-        evaluator: &S,
-        rng: &mut R,
-        guard: impl FnOnce(Arc<Watch>) -> Guard,
+        guarded: impl FnOnce(Arc<Watch>) -> K + Send,
+        evaluator: S,
     ) -> PyResult<EncryptedArray<S>>
     where
-        K: Encrypt + ?Sized,
-        R: CryptoRng,
+        K: Encrypt<Scheme = S>,
         S: cipherblas::scheme::Scheme,
+        S::Value: crate::convert::Number,
     {
-        let _ = (py, key, progress, evaluator, rng, guard);
-        unreachable!()
+        let view = self.plain.view::<S::Value>()?;
+        let mut rng = generator()?;
+        let job = Job::new(self.progress, None);
+        let watch = Arc::clone(&job.watch);
+        let options = self.options;
+        long(py, &job, || {
+            EncryptedArray::encrypt(&guarded(watch), &view.array()?, &options, &mut rng)?.bind(&evaluator)
+        })
     }
 }
 
-struct Guard;
+/// The evaluator that a new array is bound to: that of the keys given, or one without keys.
+fn target<S: Clone>(
+    py: Python<'_>,
+    keys: Option<&EvaluationKeys>,
+    own: impl FnOnce() -> S,
+    pick: impl FnOnce(&AnyEvaluator) -> Option<&S>,
+    scheme: &'static str,
+) -> PyResult<S> {
+    match keys {
+        None => Ok(own()),
+        Some(keys) => pick(&keys.evaluator).cloned().ok_or_else(|| {
+            raise(
+                py,
+                &Error::KeyMismatch {
+                    operation: "encrypt",
+                    got: format!("evaluation keys of {}", keys.evaluator.params().name()),
+                    expected: format!("evaluation keys of {scheme}"),
+                },
+            )
+        }),
+    }
+}
+
+fn ckks_of(evaluator: &AnyEvaluator) -> Option<&Ckks> {
+    match evaluator {
+        AnyEvaluator::Ckks(e) => Some(e),
+        _ => None,
+    }
+}
+
+fn bfv_of(evaluator: &AnyEvaluator) -> Option<&Bfv> {
+    match evaluator {
+        AnyEvaluator::Bfv(e) => Some(e),
+        _ => None,
+    }
+}
+
+fn paillier_of(evaluator: &AnyEvaluator) -> Option<&Paillier> {
+    match evaluator {
+        AnyEvaluator::Paillier(e) => Some(e),
+        _ => None,
+    }
+}
 
 /// The owner's key.
 #[pyclass(frozen, module = "cipherblas._core")]
@@ -141,4 +180,468 @@ enum AnySecret {
     Ckks(ckks::SecretKey),
     Bfv(bfv::SecretKey),
     Paillier(paillier::SecretKey),
+}
+
+impl AnySecret {
+    fn params(&self) -> AnyParams {
+        match self {
+            Self::Ckks(k) => AnyParams::Ckks(k.params().clone()),
+            Self::Bfv(k) => AnyParams::Bfv(k.params().clone()),
+            Self::Paillier(k) => AnyParams::Paillier(k.params().clone()),
+        }
+    }
+    fn id(&self) -> KeyId {
+        match self {
+            Self::Ckks(k) => k.id(),
+            Self::Bfv(k) => k.id(),
+            Self::Paillier(k) => k.id(),
+        }
+    }
+    /// An evaluator without evaluation keys.
+    fn evaluator(&self) -> AnyEvaluator {
+        match self {
+            Self::Ckks(k) => AnyEvaluator::Ckks(Guarded::new(k.scheme())),
+            Self::Bfv(k) => AnyEvaluator::Bfv(Guarded::new(k.scheme())),
+            Self::Paillier(k) => AnyEvaluator::Paillier(additive(k.public_key().evaluator())),
+        }
+    }
+}
+
+/// Decrypts values; with noise on top if they are to be shown to others.
+fn decrypted<'py, K, S>(
+    py: Python<'py>,
+    array: &EncryptedArray<S>,
+    shared: Option<f64>,
+    progress: Option<Py<PyAny>>,
+    guarded: impl FnOnce(Arc<Watch>) -> K + Send,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    K: Decrypt<Scheme = S>,
+    S: cipherblas::scheme::Scheme,
+    S::Value: crate::convert::Number,
+{
+    let mut rng = generator()?;
+    let job = Job::new(progress, Some(array.ciphertexts().len() as u64));
+    let watch = Arc::clone(&job.watch);
+    let values = long(py, &job, || {
+        let key = guarded(watch);
+        match shared {
+            None => array.decrypt(&key),
+            Some(bound) => array.decrypt_shared(&key, bound, &mut rng),
+        }
+    })?;
+    to_numpy(py, array.shape(), values)
+}
+
+#[pymethods]
+impl SecretKey {
+    #[staticmethod]
+    #[pyo3(signature = (params, progress=None))]
+    fn generate(py: Python<'_>, params: &Params, progress: Option<Py<PyAny>>) -> PyResult<Self> {
+        let mut rng = generator()?;
+        let job = Job::new(progress, None);
+        let inner = long(py, &job, || {
+            Ok(match &params.inner {
+                AnyParams::Ckks(p) => AnySecret::Ckks(ckks::SecretKey::generate(p, &mut rng)?),
+                AnyParams::Bfv(p) => AnySecret::Bfv(bfv::SecretKey::generate(p, &mut rng)?),
+                AnyParams::Paillier(p) => AnySecret::Paillier(paillier::SecretKey::generate(p, &mut rng)?),
+            })
+        })?;
+        Ok(Self { inner })
+    }
+    #[getter]
+    fn params(&self) -> Params {
+        Params { inner: self.inner.params() }
+    }
+    #[getter]
+    fn id(&self) -> String {
+        self.inner.id().to_string()
+    }
+
+    fn public_key(&self, py: Python<'_>) -> PyResult<PublicKey> {
+        let mut rng = generator()?;
+        let job = Job::new(None, None);
+        let inner = long(py, &job, || {
+            Ok(match &self.inner {
+                AnySecret::Ckks(k) => AnyPublic::Ckks(k.public_key(&mut rng)?),
+                AnySecret::Bfv(k) => AnyPublic::Bfv(k.public_key(&mut rng)?),
+                AnySecret::Paillier(k) => AnyPublic::Paillier(k.public_key()),
+            })
+        })?;
+        Ok(PublicKey { inner })
+    }
+
+    /// The evaluation keys of a set: products of ciphertexts, and rotations by these steps.
+    #[pyo3(signature = (relinearization, rotations, progress=None))]
+    fn evaluation_keys(
+        &self,
+        py: Python<'_>,
+        relinearization: bool,
+        rotations: BTreeSet<i64>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<EvaluationKeys> {
+        let set = KeySet { relinearization, rotations, conjugation: false };
+        let mut rng = generator()?;
+        let job = Job::new(progress, Some((set.rotations.len() + usize::from(relinearization)) as u64));
+        let watch = Arc::clone(&job.watch);
+        let evaluator = long(py, &job, || {
+            let step = |_: usize, _: usize| {
+                watch.advance(1);
+                if watch.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            Ok(match &self.inner {
+                AnySecret::Ckks(k) => {
+                    let keys = k.evaluation_keys_with_progress(&set, &mut rng, step)?;
+                    AnyEvaluator::Ckks(Guarded::new(ckks::Evaluator::new(k.params(), keys)?))
+                }
+                AnySecret::Bfv(k) => {
+                    let keys = k.evaluation_keys_with_progress(&set, &mut rng, step)?;
+                    AnyEvaluator::Bfv(Guarded::new(bfv::Evaluator::new(k.params(), keys)?))
+                }
+                AnySecret::Paillier(k) => AnyEvaluator::Paillier(additive(k.public_key().evaluator())),
+            })
+        })?;
+        Ok(EvaluationKeys { evaluator })
+    }
+
+    #[pyo3(signature = (plain, keys=None, packing=None, depth=None, bound=None, progress=None))]
+    #[allow(clippy::too_many_arguments, reason = "one for each option, all named by the package")]
+    fn encrypt(
+        &self,
+        py: Python<'_>,
+        plain: Plain<'_>,
+        keys: Option<&EvaluationKeys>,
+        packing: Option<&Packing>,
+        depth: Option<usize>,
+        bound: Option<f64>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Array> {
+        let options = options(&self.inner.params(), packing, depth, bound);
+        let work = Encryption { plain: &plain, options, progress };
+        let inner = match &self.inner {
+            AnySecret::Ckks(k) => {
+                let to = target(py, keys, || Guarded::new(k.scheme()), ckks_of, "ckks")?;
+                AnyArray::Ckks(work.run(py, |watch| GuardedKey::new(k, watch), to)?)
+            }
+            AnySecret::Bfv(k) => {
+                let to = target(py, keys, || Guarded::new(k.scheme()), bfv_of, "bfv")?;
+                AnyArray::Bfv(work.run(py, |watch| GuardedKey::new(k, watch), to)?)
+            }
+            AnySecret::Paillier(k) => {
+                let to = target(py, keys, || additive(k.public_key().evaluator()), paillier_of, "paillier")?;
+                let key = AdditiveKey::new(k);
+                AnyArray::Paillier(work.run(py, |watch| GuardedKey::new(&key, watch), to)?)
+            }
+        };
+        Ok(inner.into())
+    }
+
+    #[pyo3(signature = (array, shared=None, progress=None))]
+    fn decrypt<'py>(
+        &self,
+        py: Python<'py>,
+        array: &Array,
+        shared: Option<f64>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match (&self.inner, &array.inner) {
+            (AnySecret::Ckks(k), AnyArray::Ckks(a)) => decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch)),
+            (AnySecret::Bfv(k), AnyArray::Bfv(a)) => decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch)),
+            (AnySecret::Paillier(k), AnyArray::Paillier(a)) => {
+                let key = AdditiveKey::new(k);
+                decrypted(py, a, shared, progress, |watch| GuardedKey::new(&key, watch))
+            }
+            (_, AnyArray::PlannedReal(_) | AnyArray::PlannedInteger(_) | AnyArray::PlannedSums(_)) => {
+                Err(unsupported(py, "a plan", "decryption", "arrays of a plan hold no values; encrypt some"))
+            }
+            (secret, array) => Err(raise(
+                py,
+                &Error::KeyMismatch {
+                    operation: "decrypt",
+                    got: format!("an array under {}", array.scheme()),
+                    expected: format!("one under {}", secret.params().name()),
+                },
+            )),
+        }
+    }
+
+    fn load(&self, py: Python<'_>, bytes: Bytes<'_>) -> PyResult<Array> {
+        self.inner.evaluator().load(py, &bytes)
+    }
+
+    /// Writes the key to a file under a passphrase.
+    fn save(&self, py: Python<'_>, path: PathBuf, passphrase: Passphrase, overwrite: bool) -> PyResult<()> {
+        let mut rng = generator()?;
+        let secret = &passphrase.0;
+        py.detach(|| match (&self.inner, overwrite) {
+            (AnySecret::Ckks(k), false) => k.save(path, secret, &mut rng),
+            (AnySecret::Ckks(k), true) => k.save_over(path, secret, &mut rng),
+            (AnySecret::Bfv(k), false) => k.save(path, secret, &mut rng),
+            (AnySecret::Bfv(k), true) => k.save_over(path, secret, &mut rng),
+            (AnySecret::Paillier(k), false) => k.save(path, secret, &mut rng),
+            (AnySecret::Paillier(k), true) => k.save_over(path, secret, &mut rng),
+        })
+        .or_raise(py)
+    }
+
+    #[staticmethod]
+    fn open(py: Python<'_>, path: PathBuf, passphrase: Passphrase, insecure: bool) -> PyResult<Self> {
+        let secret = &passphrase.0;
+        let opened: Result<AnySecret> = py.detach(|| {
+            let bytes = cipherblas::scheme::sealed::read_file(&path)?;
+            Ok(match (Header::peek(&bytes)?.scheme, insecure) {
+                (SchemeId::Ckks, false) => AnySecret::Ckks(ckks::SecretKey::unseal(&bytes, secret)?),
+                (SchemeId::Ckks, true) => AnySecret::Ckks(ckks::SecretKey::insecure_unseal(&bytes, secret)?),
+                (SchemeId::Bfv, false) => AnySecret::Bfv(bfv::SecretKey::unseal(&bytes, secret)?),
+                (SchemeId::Bfv, true) => AnySecret::Bfv(bfv::SecretKey::insecure_unseal(&bytes, secret)?),
+                (SchemeId::Paillier, false) => AnySecret::Paillier(paillier::SecretKey::unseal(&bytes, secret)?),
+                (SchemeId::Paillier, true) => AnySecret::Paillier(paillier::SecretKey::insecure_unseal(&bytes, secret)?),
+                (other, _) => {
+                    return Err(Error::Wire {
+                        what: "encrypted secret key",
+                        got: format!("scheme {other}"),
+                        expected: "ckks, bfv or paillier".into(),
+                    });
+                }
+            })
+        });
+        opened.or_raise(py).map(|inner| Self { inner })
+    }
+}
+
+/// A passphrase, erased when dropped (Python's own copy is not ours to erase).
+struct Passphrase(Zeroizing<Vec<u8>>);
+
+impl<'py> FromPyObject<'_, 'py> for Passphrase {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let bytes = object.cast::<PyBytes>()?;
+        Ok(Self(Zeroizing::new(bytes.as_bytes().to_vec())))
+    }
+}
+
+enum AnyPublic {
+    Ckks(ckks::PublicKey),
+    Bfv(bfv::PublicKey),
+    Paillier(paillier::PublicKey),
+}
+
+impl AnyPublic {
+    fn params(&self) -> AnyParams {
+        match self {
+            Self::Ckks(k) => AnyParams::Ckks(k.params().clone()),
+            Self::Bfv(k) => AnyParams::Bfv(k.params().clone()),
+            Self::Paillier(k) => AnyParams::Paillier(k.params().clone()),
+        }
+    }
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Ckks(k) => k.to_bytes(),
+            Self::Bfv(k) => k.to_bytes(),
+            Self::Paillier(k) => k.to_bytes(),
+        }
+    }
+    fn from_bytes(bytes: &[u8], insecure: bool) -> Result<Self> {
+        let (params, object) = unbundle(bytes, insecure)?;
+        Ok(match &params {
+            AnyParams::Ckks(p) => Self::Ckks(ckks::PublicKey::from_bytes(p, object)?),
+            AnyParams::Bfv(p) => Self::Bfv(bfv::PublicKey::from_bytes(p, object)?),
+            AnyParams::Paillier(p) => Self::Paillier(paillier::PublicKey::from_bytes(p, object)?),
+        })
+    }
+}
+
+/// Encrypts, for anyone who contributes data.
+#[pyclass(frozen, module = "cipherblas._core")]
+pub(crate) struct PublicKey {
+    inner: AnyPublic,
+}
+
+#[pymethods]
+impl PublicKey {
+    #[getter]
+    fn params(&self) -> Params {
+        Params { inner: self.inner.params() }
+    }
+    #[getter]
+    fn id(&self) -> String {
+        match &self.inner {
+            AnyPublic::Ckks(k) => k.id().to_string(),
+            AnyPublic::Bfv(k) => k.id().to_string(),
+            AnyPublic::Paillier(k) => k.id().to_string(),
+        }
+    }
+    /// Hash of parameters and key, to be compared over another channel.
+    fn fingerprint(&self) -> String {
+        match &self.inner {
+            AnyPublic::Ckks(k) => k.fingerprint().to_string(),
+            AnyPublic::Bfv(k) => k.fingerprint().to_string(),
+            // The id is a hash of the modulus already.
+            AnyPublic::Paillier(k) => k.id().to_string(),
+        }
+    }
+
+    #[pyo3(signature = (plain, keys=None, packing=None, depth=None, bound=None, progress=None))]
+    #[allow(clippy::too_many_arguments, reason = "one for each option, all named by the package")]
+    fn encrypt(
+        &self,
+        py: Python<'_>,
+        plain: Plain<'_>,
+        keys: Option<&EvaluationKeys>,
+        packing: Option<&Packing>,
+        depth: Option<usize>,
+        bound: Option<f64>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Array> {
+        let options = options(&self.inner.params(), packing, depth, bound);
+        let work = Encryption { plain: &plain, options, progress };
+        let inner = match &self.inner {
+            AnyPublic::Ckks(k) => {
+                let to = target(py, keys, || Guarded::new(k.scheme()), ckks_of, "ckks")?;
+                AnyArray::Ckks(work.run(py, |watch| GuardedKey::new(k, watch), to)?)
+            }
+            AnyPublic::Bfv(k) => {
+                let to = target(py, keys, || Guarded::new(k.scheme()), bfv_of, "bfv")?;
+                AnyArray::Bfv(work.run(py, |watch| GuardedKey::new(k, watch), to)?)
+            }
+            AnyPublic::Paillier(k) => {
+                let to = target(py, keys, || additive(k.evaluator()), paillier_of, "paillier")?;
+                let key = AdditiveKey::new(k);
+                AnyArray::Paillier(work.run(py, |watch| GuardedKey::new(&key, watch), to)?)
+            }
+        };
+        Ok(inner.into())
+    }
+
+    fn load(&self, py: Python<'_>, bytes: Bytes<'_>) -> PyResult<Array> {
+        let evaluator = match &self.inner {
+            AnyPublic::Ckks(k) => AnyEvaluator::Ckks(Guarded::new(k.scheme())),
+            AnyPublic::Bfv(k) => AnyEvaluator::Bfv(Guarded::new(k.scheme())),
+            AnyPublic::Paillier(k) => AnyEvaluator::Paillier(additive(k.evaluator())),
+        };
+        evaluator.load(py, &bytes)
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = bundle(&self.inner.params().to_bytes(), &self.inner.to_bytes()).or_raise(py)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: Bytes<'_>, insecure: bool) -> PyResult<Self> {
+        let bytes = bytes.as_slice();
+        let job = Job::new(None, None);
+        long(py, &job, || AnyPublic::from_bytes(bytes, insecure)).map(|inner| Self { inner })
+    }
+}
+
+/// What a server computes with; no secret.
+#[pyclass(frozen, module = "cipherblas._core")]
+pub(crate) struct EvaluationKeys {
+    pub(crate) evaluator: AnyEvaluator,
+}
+
+#[pymethods]
+impl EvaluationKeys {
+    #[getter]
+    fn params(&self) -> Params {
+        Params { inner: self.evaluator.params() }
+    }
+    #[getter]
+    fn id(&self) -> String {
+        self.evaluator.key_id().to_string()
+    }
+    /// Number of keys.
+    fn __len__(&self) -> usize {
+        match &self.evaluator {
+            AnyEvaluator::Ckks(e) => e.inner().keys().map_or(0, |keys| keys.len()),
+            AnyEvaluator::Bfv(e) => e.inner().keys().map_or(0, |keys| keys.len()),
+            AnyEvaluator::Paillier(_) => 0,
+        }
+    }
+    #[getter]
+    fn nbytes(&self) -> usize {
+        match &self.evaluator {
+            AnyEvaluator::Ckks(e) => e.inner().keys().map_or(0, |keys| keys.memory_bytes()),
+            AnyEvaluator::Bfv(e) => e.inner().keys().map_or(0, |keys| keys.memory_bytes()),
+            AnyEvaluator::Paillier(_) => 0,
+        }
+    }
+
+    fn load(&self, py: Python<'_>, bytes: Bytes<'_>) -> PyResult<Array> {
+        self.evaluator.load(py, &bytes)
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let job = Job::new(None, None);
+        let bytes = long(py, &job, || match &self.evaluator {
+            AnyEvaluator::Ckks(e) => {
+                let (params, keys) = (e.inner().params(), held(e.inner().keys())?);
+                bundle(&params.to_bytes(), &params.evaluation_keys_to_bytes(keys))
+            }
+            AnyEvaluator::Bfv(e) => {
+                let (params, keys) = (e.inner().params(), held(e.inner().keys())?);
+                bundle(&params.to_bytes(), &params.evaluation_keys_to_bytes(keys))
+            }
+            AnyEvaluator::Paillier(e) => paillier_context(e.inner()),
+        })?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: Bytes<'_>, insecure: bool) -> PyResult<Self> {
+        let bytes = bytes.as_slice();
+        let job = Job::new(None, None);
+        let evaluator = long(py, &job, || {
+            let (params, object) = unbundle(bytes, insecure)?;
+            Ok(match &params {
+                AnyParams::Ckks(p) => {
+                    let keys = p.evaluation_keys_from_bytes(object)?;
+                    AnyEvaluator::Ckks(Guarded::new(ckks::Evaluator::new(p, keys)?))
+                }
+                AnyParams::Bfv(p) => {
+                    let keys = p.evaluation_keys_from_bytes(object)?;
+                    AnyEvaluator::Bfv(Guarded::new(bfv::Evaluator::new(p, keys)?))
+                }
+                AnyParams::Paillier(p) => {
+                    AnyEvaluator::Paillier(additive(paillier::PublicKey::from_bytes(p, object)?.evaluator()))
+                }
+            })
+        })?;
+        Ok(Self { evaluator })
+    }
+}
+
+fn held<K>(keys: Option<&K>) -> Result<&K> {
+    keys.ok_or_else(|| Error::MissingKey { operation: "serialization", key: "evaluation keys".into() })
+}
+
+/// Reads an array without any key, by what `Array.context` gave: it can be kept, sent on and bound to evaluation keys.
+#[pyfunction]
+pub(crate) fn load_unbound(py: Python<'_>, context: Bytes<'_>, bytes: Bytes<'_>) -> PyResult<Array> {
+    let (context, raw) = (context.as_slice(), bytes.as_slice());
+    let evaluator: Result<AnyEvaluator> = py.detach(|| {
+        let header = Header::peek(context)?;
+        if header.scheme == SchemeId::Paillier {
+            let (params, object) = unbundle(context, false)?;
+            let AnyParams::Paillier(params) = params else {
+                unreachable!("a bundle has the scheme of what is inside")
+            };
+            return Ok(AnyEvaluator::Paillier(additive(
+                paillier::PublicKey::from_bytes(&params, object)?.evaluator(),
+            )));
+        }
+        let key = Header::peek(raw)?.key;
+        match AnyParams::from_bytes(context, false)? {
+            AnyParams::Ckks(p) => Ok(AnyEvaluator::Ckks(Guarded::new(ckks::Evaluator::without_keys(&p, key)))),
+            AnyParams::Bfv(p) => Ok(AnyEvaluator::Bfv(Guarded::new(bfv::Evaluator::without_keys(&p, key)))),
+            AnyParams::Paillier(_) => Err(Error::Wire {
+                what: "context of an array",
+                got: "parameters of Paillier alone".into(),
+                expected: "parameters and public key".into(),
+            }),
+        }
+    });
+    evaluator.or_raise(py)?.load(py, &bytes)
 }

@@ -252,21 +252,49 @@ impl Plan {
 
     /// Estimated time in seconds, on one thread.
     pub fn estimate(&self, costs: &Costs) -> f64 {
+        self.breakdown(costs)
+            .iter()
+            .map(|(_, seconds)| seconds)
+            .sum()
+    }
+
+    /// Estimated seconds of each kind of operation, on one thread.
+    pub fn breakdown(&self, costs: &Costs) -> Vec<(&'static str, f64)> {
         let c = &self.counts;
         [
-            (c.additions, costs.addition),
-            (c.plain_multiplications, costs.plain_multiplication),
-            (c.multiplications, costs.multiplication),
-            (c.relinearizations, costs.relinearization),
-            (c.rotations, costs.rotation),
-            (c.hoisted_rotations, costs.hoisted_rotation),
-            (c.summed_rotations, costs.summed_rotation),
-            (c.combined_products, costs.combined_product),
-            (self.inputs as u64, costs.input),
+            ("additions", c.additions, costs.addition),
+            (
+                "plain multiplications",
+                c.plain_multiplications,
+                costs.plain_multiplication,
+            ),
+            ("multiplications", c.multiplications, costs.multiplication),
+            (
+                "relinearizations",
+                c.relinearizations,
+                costs.relinearization,
+            ),
+            ("rotations", c.rotations, costs.rotation),
+            (
+                "hoisted rotations",
+                c.hoisted_rotations,
+                costs.hoisted_rotation,
+            ),
+            (
+                "summed rotations",
+                c.summed_rotations,
+                costs.summed_rotation,
+            ),
+            (
+                "combined products",
+                c.combined_products,
+                costs.combined_product,
+            ),
+            ("encryption", self.inputs as u64, costs.input),
         ]
         .iter()
-        .map(|&(n, seconds)| n as f64 * seconds)
-        .sum()
+        .map(|&(name, n, seconds)| (name, n as f64 * seconds))
+        .collect()
     }
 
     /// A plan that affords both computations.

@@ -69,6 +69,11 @@ impl Watch {
         self.operations.load(Ordering::Relaxed)
     }
 
+    /// Counts what was done outside of an evaluator, such as making a key.
+    pub fn advance(&self, operations: u64) {
+        self.operations.fetch_add(operations, Ordering::Relaxed);
+    }
+
     fn look(&self) -> Result<()> {
         if self.stopped() {
             return Err(Error::Interrupted);

@@ -25,6 +25,8 @@ pub struct Machine {
 impl Machine {
     /// Slots of the ciphertexts that [`slots`](Self::slots) speaks of (CKKS, ring degree 8192).
     pub const REFERENCE_SLOTS: usize = 4096;
+    /// Bytes in memory of such a ciphertext: two polynomials over four primes.
+    pub const REFERENCE_BYTES: usize = 2 * 4 * 8192 * 8;
     /// Coefficients of the ring element that [`key_switch`](Self::key_switch) speaks of.
     pub const REFERENCE_LEN: usize = 4096;
 
@@ -49,6 +51,25 @@ impl Machine {
         encryption: 200e-6,
         threads: 1,
     };
+
+    /// [`slots`](Self::slots) for ciphertexts of another size: in proportion to their bytes. A rough figure: key switching grows
+    /// a little faster than that.
+    #[must_use]
+    pub fn costs(&self, ciphertext_bytes: usize) -> Costs {
+        let by = ciphertext_bytes as f64 / Self::REFERENCE_BYTES as f64;
+        let c = self.slots;
+        Costs {
+            addition: c.addition * by,
+            plain_multiplication: c.plain_multiplication * by,
+            multiplication: c.multiplication * by,
+            relinearization: c.relinearization * by,
+            rotation: c.rotation * by,
+            hoisted_rotation: c.hoisted_rotation * by,
+            summed_rotation: c.summed_rotation * by,
+            combined_product: c.combined_product * by,
+            input: c.input * by,
+        }
+    }
 
     /// The same with more threads, which all share the work evenly.
     #[must_use]

@@ -1,0 +1,24 @@
+"""Bytes in, from whatever has a buffer."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+# `collections.abc.Buffer` came with Python 3.12.
+Buffer: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[Any]
+
+
+def as_bytes(blob: Buffer) -> npt.NDArray[np.uint8]:
+    """A view of the bytes, read-only or not, at any address; copied only if they are not adjacent."""
+    try:
+        view = memoryview(blob)
+    except TypeError:
+        raise TypeError(f"expected bytes or another object with a buffer, got {type(blob).__name__}") from None
+    if not view.c_contiguous:
+        view = memoryview(view.tobytes())
+    if view.nbytes == 0:
+        return np.empty(0, dtype=np.uint8)
+    return np.frombuffer(view.cast("B"), dtype=np.uint8)
