@@ -116,7 +116,11 @@ fn compute<S: Watched, T: Send, const N: usize>(
     work: impl FnOnce([&EncryptedArray<S>; N]) -> Result<T> + Send,
     settle: impl FnOnce(T, &S) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let ciphertexts = arrays.iter().map(|a| a.ciphertexts().len()).max().unwrap_or(1);
+    let ciphertexts = arrays
+        .iter()
+        .map(|a| a.ciphertexts().len())
+        .max()
+        .unwrap_or(1);
     if effort.is_short(ciphertexts) {
         return short(py, || work(arrays));
     }
@@ -140,7 +144,9 @@ fn computed<S: Watched, const N: usize>(
     arrays: [&EncryptedArray<S>; N],
     work: impl FnOnce([&EncryptedArray<S>; N]) -> Result<EncryptedArray<S>> + Send,
 ) -> PyResult<EncryptedArray<S>> {
-    compute(py, effort, progress, arrays, work, |result, evaluator| result.bind(evaluator))
+    compute(py, effort, progress, arrays, work, |result, evaluator| {
+        result.bind(evaluator)
+    })
 }
 
 /// Operations with a plain operand.
@@ -167,7 +173,9 @@ where
     let view = plain.view::<S::Value>()?;
     let effort = match operation {
         // Growing to the other's shape moves values.
-        Mixed::Add | Mixed::Sub | Mixed::ReverseSub | Mixed::Mul if view.len() <= array.len() => Effort::Pass,
+        Mixed::Add | Mixed::Sub | Mixed::ReverseSub | Mixed::Mul if view.len() <= array.len() => {
+            Effort::Pass
+        }
         _ => Effort::Heavy,
     };
     computed(py, effort, progress, [array], |[a]| {
@@ -238,24 +246,36 @@ impl Packing {
     /// Ready to be the left factor of a small product whose right factor has `columns` columns.
     #[staticmethod]
     fn left(columns: usize) -> Self {
-        Self { inner: ArrayPacking::Left(columns) }
+        Self {
+            inner: ArrayPacking::Left(columns),
+        }
     }
     /// Ready to be the right factor of a small product whose left factor has `rows` rows.
     #[staticmethod]
     fn right(rows: usize) -> Self {
-        Self { inner: ArrayPacking::Right(rows) }
+        Self {
+            inner: ArrayPacking::Right(rows),
+        }
     }
     /// Of a vector that is multiplied with a plain `rows` x `columns` matrix on its right.
     #[staticmethod]
-    fn vector_times_matrix(py: Python<'_>, rows: usize, columns: usize, slots: usize) -> PyResult<Self> {
+    fn vector_times_matrix(
+        py: Python<'_>,
+        rows: usize,
+        columns: usize,
+        slots: usize,
+    ) -> PyResult<Self> {
         let packing = rows
             .checked_mul(columns)
             .ok_or_else(|| PyValueError::new_err("the matrix is too large"))
             .and_then(|_| {
                 // Only the dimensions count.
-                PlainMatrix::<f64>::input_packing_for(columns, rows, slots).map_err(|error| raise(py, &error))
+                PlainMatrix::<f64>::input_packing_for(columns, rows, slots)
+                    .map_err(|error| raise(py, &error))
             })?;
-        Ok(Self { inner: ArrayPacking::Vector(packing) })
+        Ok(Self {
+            inner: ArrayPacking::Vector(packing),
+        })
     }
     fn __repr__(&self) -> String {
         format!("{:?}", self.inner)
@@ -286,19 +306,42 @@ impl AnyArray {
         }
     }
     fn is_planned(&self) -> bool {
-        matches!(self, Self::PlannedReal(_) | Self::PlannedInteger(_) | Self::PlannedSums(_))
+        matches!(
+            self,
+            Self::PlannedReal(_) | Self::PlannedInteger(_) | Self::PlannedSums(_)
+        )
     }
-    fn with(&self, py: Python<'_>, operation: Mixed, plain: &Plain<'_>, progress: Option<Py<PyAny>>) -> PyResult<Array> {
+    fn with(
+        &self,
+        py: Python<'_>,
+        operation: Mixed,
+        plain: &Plain<'_>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Array> {
         Ok(map!(self, a => mixed(py, operation, progress, a, plain)?).into())
     }
-    fn and(&self, py: Python<'_>, operation: Both, other: &Self, progress: Option<Py<PyAny>>) -> PyResult<Array> {
+    fn and(
+        &self,
+        py: Python<'_>,
+        operation: Both,
+        other: &Self,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Array> {
         let result = match (self, other) {
             (Self::Ckks(a), Self::Ckks(b)) => Self::Ckks(both(py, operation, progress, a, b)?),
             (Self::Bfv(a), Self::Bfv(b)) => Self::Bfv(both(py, operation, progress, a, b)?),
-            (Self::Paillier(a), Self::Paillier(b)) => Self::Paillier(both(py, operation, progress, a, b)?),
-            (Self::PlannedReal(a), Self::PlannedReal(b)) => Self::PlannedReal(both(py, operation, progress, a, b)?),
-            (Self::PlannedInteger(a), Self::PlannedInteger(b)) => Self::PlannedInteger(both(py, operation, progress, a, b)?),
-            (Self::PlannedSums(a), Self::PlannedSums(b)) => Self::PlannedSums(both(py, operation, progress, a, b)?),
+            (Self::Paillier(a), Self::Paillier(b)) => {
+                Self::Paillier(both(py, operation, progress, a, b)?)
+            }
+            (Self::PlannedReal(a), Self::PlannedReal(b)) => {
+                Self::PlannedReal(both(py, operation, progress, a, b)?)
+            }
+            (Self::PlannedInteger(a), Self::PlannedInteger(b)) => {
+                Self::PlannedInteger(both(py, operation, progress, a, b)?)
+            }
+            (Self::PlannedSums(a), Self::PlannedSums(b)) => {
+                Self::PlannedSums(both(py, operation, progress, a, b)?)
+            }
             _ => return Err(two_kinds(py, self, other)),
         };
         Ok(result.into())
@@ -324,7 +367,14 @@ fn two_kinds(py: Python<'_>, a: &AnyArray, b: &AnyArray) -> PyErr {
 type Along = (usize, Option<usize>, isize);
 
 fn wire<S: Watched + Wire>(py: Python<'_>, array: &EncryptedArray<S>) -> PyResult<Vec<u8>> {
-    compute(py, Effort::Pass, None, [array], |[a]| a.to_bytes(), |bytes, _| Ok(bytes))
+    compute(
+        py,
+        Effort::Pass,
+        None,
+        [array],
+        |[a]| a.to_bytes(),
+        |bytes, _| Ok(bytes),
+    )
 }
 
 #[pymethods]
@@ -393,7 +443,10 @@ impl Array {
     #[getter]
     fn magnitude_bound(&self) -> Option<f64> {
         fn largest<S: ErrorBound>(array: &EncryptedArray<S>) -> f64 {
-            array.ciphertexts().map(|ct| array.evaluator().magnitude_bound(ct)).fold(0.0, f64::max)
+            array
+                .ciphertexts()
+                .map(|ct| array.evaluator().magnitude_bound(ct))
+                .fold(0.0, f64::max)
         }
         match &self.inner {
             AnyArray::Ckks(a) => Some(largest(a)),
@@ -425,7 +478,9 @@ impl Array {
         let inner = match (&self.inner, &keys.evaluator) {
             (AnyArray::Ckks(a), AnyEvaluator::Ckks(e)) => a.clone().bind(e).map(AnyArray::Ckks),
             (AnyArray::Bfv(a), AnyEvaluator::Bfv(e)) => a.clone().bind(e).map(AnyArray::Bfv),
-            (AnyArray::Paillier(a), AnyEvaluator::Paillier(e)) => a.clone().bind(e).map(AnyArray::Paillier),
+            (AnyArray::Paillier(a), AnyEvaluator::Paillier(e)) => {
+                a.clone().bind(e).map(AnyArray::Paillier)
+            }
             (array, evaluator) => Err(Error::KeyMismatch {
                 operation: "bind",
                 got: format!("an array under {}", array.scheme()),
@@ -461,24 +516,42 @@ impl Array {
         self.inner.with(py, Mixed::Mul, &plain, None)
     }
     #[pyo3(signature = (plain, progress=None))]
-    fn matmul_plain(&self, py: Python<'_>, plain: Plain<'_>, progress: Option<Py<PyAny>>) -> PyResult<Self> {
+    fn matmul_plain(
+        &self,
+        py: Python<'_>,
+        plain: Plain<'_>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         self.inner.with(py, Mixed::Matmul, &plain, progress)
     }
     #[pyo3(signature = (plain, progress=None))]
-    fn plain_matmul(&self, py: Python<'_>, plain: Plain<'_>, progress: Option<Py<PyAny>>) -> PyResult<Self> {
+    fn plain_matmul(
+        &self,
+        py: Python<'_>,
+        plain: Plain<'_>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         self.inner.with(py, Mixed::ReverseMatmul, &plain, progress)
     }
     fn neg(&self, py: Python<'_>) -> PyResult<Self> {
         Ok(map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.neg())?).into())
     }
     fn square(&self, py: Python<'_>) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.square())?).into())
+        Ok(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.square())?)
+                .into(),
+        )
     }
     fn power(&self, py: Python<'_>, exponent: u32) -> PyResult<Self> {
         Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.power(exponent))?).into())
     }
     #[pyo3(signature = (coefficients, progress=None))]
-    fn polynomial(&self, py: Python<'_>, coefficients: Plain<'_>, progress: Option<Py<PyAny>>) -> PyResult<Self> {
+    fn polynomial(
+        &self,
+        py: Python<'_>,
+        coefficients: Plain<'_>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         fn evaluate<S: Watched>(
             py: Python<'_>,
             array: &EncryptedArray<S>,
@@ -489,13 +562,18 @@ impl Array {
             S::Value: Number,
         {
             let view = coefficients.view::<S::Value>()?;
-            computed(py, Effort::Heavy, progress, [array], |[a]| a.polynomial(view.data()))
+            computed(py, Effort::Heavy, progress, [array], |[a]| {
+                a.polynomial(view.data())
+            })
         }
         Ok(map!(&self.inner, a => evaluate(py, a, &coefficients, progress)?).into())
     }
     #[pyo3(signature = (axis=None))]
     fn sum(&self, py: Python<'_>, axis: Option<usize>) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.sum(axis))?).into())
+        Ok(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.sum(axis))?)
+                .into(),
+        )
     }
     #[pyo3(signature = (axis=None))]
     fn mean(&self, py: Python<'_>, axis: Option<usize>) -> PyResult<Self> {
@@ -529,7 +607,10 @@ impl Array {
                 Some(len) => Index::Range { start, len, step },
             })
             .collect();
-        Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.slice(&index))?).into())
+        Ok(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.slice(&index))?)
+                .into(),
+        )
     }
     fn reshape(&self, py: Python<'_>, shape: Vec<usize>) -> PyResult<Self> {
         Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.reshape(&shape))?).into())
@@ -538,7 +619,10 @@ impl Array {
         Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.broadcast_to(&shape))?).into())
     }
     fn lower_to(&self, py: Python<'_>, depth: usize) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.lower_to(depth))?).into())
+        Ok(
+            map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.lower_to(depth))?)
+                .into(),
+        )
     }
 
     #[staticmethod]
@@ -551,7 +635,11 @@ impl Array {
         ) -> PyResult<EncryptedArray<S>> {
             let arrays = parts
                 .iter()
-                .map(|p| this(&p.inner).cloned().ok_or_else(|| two_kinds(py, &parts[0].inner, &p.inner)))
+                .map(|p| {
+                    this(&p.inner)
+                        .cloned()
+                        .ok_or_else(|| two_kinds(py, &parts[0].inner, &p.inner))
+                })
                 .collect::<PyResult<Vec<_>>>()?;
             let job = Job::new(None, None);
             let watch = &job.watch;
@@ -564,7 +652,8 @@ impl Array {
                         a.bind(&under)
                     })
                     .collect::<Result<Vec<_>>>()?;
-                EncryptedArray::concatenate(&watched.iter().collect::<Vec<_>>(), axis)?.bind(&evaluator)
+                EncryptedArray::concatenate(&watched.iter().collect::<Vec<_>>(), axis)?
+                    .bind(&evaluator)
             })
         }
         macro_rules! of {
@@ -583,7 +672,14 @@ impl Array {
                 }
             };
         }
-        let inner = of!(Ckks, Bfv, Paillier, PlannedReal, PlannedInteger, PlannedSums);
+        let inner = of!(
+            Ckks,
+            Bfv,
+            Paillier,
+            PlannedReal,
+            PlannedInteger,
+            PlannedSums
+        );
         Ok(inner.into())
     }
 
@@ -600,7 +696,8 @@ impl Array {
         let bytes = match &self.inner {
             AnyArray::Ckks(a) => a.evaluator().inner().params().to_bytes(),
             AnyArray::Bfv(a) => a.evaluator().inner().params().to_bytes(),
-            AnyArray::Paillier(a) => crate::keys::paillier_context(a.evaluator().inner()).map_err(|error| raise(py, &error))?,
+            AnyArray::Paillier(a) => crate::keys::paillier_context(a.evaluator().inner())
+                .map_err(|error| raise(py, &error))?,
             _ => return Err(self.no_bytes(py)),
         };
         Ok(PyBytes::new(py, &bytes))
@@ -609,7 +706,12 @@ impl Array {
 
 impl Array {
     fn no_bytes(&self, py: Python<'_>) -> PyErr {
-        unsupported(py, "a plan", "serialization", "arrays of a plan hold no values; encrypt some")
+        unsupported(
+            py,
+            "a plan",
+            "serialization",
+            "arrays of a plan hold no values; encrypt some",
+        )
     }
     fn wire(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         match &self.inner {
@@ -622,12 +724,19 @@ impl Array {
 }
 
 /// A planned array of sums: the same ciphertexts under the evaluator that refuses products.
-pub(crate) fn only_sums(array: &EncryptedArray<Tracer<f64>>) -> Result<EncryptedArray<AdditiveOnly<Tracer<f64>>>> {
+pub(crate) fn only_sums(
+    array: &EncryptedArray<Tracer<f64>>,
+) -> Result<EncryptedArray<AdditiveOnly<Tracer<f64>>>> {
     let evaluator = AdditiveOnly::new(array.evaluator().clone());
     let cts = array.ciphertexts().cloned().collect();
     match (array.as_matrix(), array.as_vector()) {
-        (Some(m), _) => EncryptedMatrix::from_ciphertexts(evaluator, m.rows(), m.cols(), m.packing(), cts).map(Into::into),
-        (_, Some(v)) => EncryptedVector::from_ciphertexts(evaluator, v.len(), v.packing(), cts).map(Into::into),
+        (Some(m), _) => {
+            EncryptedMatrix::from_ciphertexts(evaluator, m.rows(), m.cols(), m.packing(), cts)
+                .map(Into::into)
+        }
+        (_, Some(v)) => {
+            EncryptedVector::from_ciphertexts(evaluator, v.len(), v.packing(), cts).map(Into::into)
+        }
         _ => unreachable!("an array is a vector or a matrix"),
     }
 }

@@ -11,8 +11,9 @@ impl<'py> FromPyObject<'_, 'py> for Bytes<'py> {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let array: PyReadonlyArray1<'py, u8> =
-            object.extract().map_err(|_| PyTypeError::new_err("expected a contiguous array of bytes"))?;
+        let array: PyReadonlyArray1<'py, u8> = object
+            .extract()
+            .map_err(|_| PyTypeError::new_err("expected a contiguous array of bytes"))?;
         if !array.is_c_contiguous() {
             return Err(PyTypeError::new_err("expected a contiguous array of bytes"));
         }

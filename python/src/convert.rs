@@ -70,15 +70,23 @@ impl<V: cipherblas::scheme::Value> View<'_, V> {
 impl Plain<'_> {
     /// The operand as values of `V`.
     pub(crate) fn view<V: Number>(&self) -> PyResult<View<'_, V>> {
-        let array = V::of(self).ok_or_else(|| PyTypeError::new_err("the array is not of the scheme's type"))?;
+        let array = V::of(self)
+            .ok_or_else(|| PyTypeError::new_err("the array is not of the scheme's type"))?;
         let data = array
             .as_slice()
             .map_err(|_| PyTypeError::new_err("expected an array in C order"))?;
-        Ok(View { shape: array.shape().to_vec(), data })
+        Ok(View {
+            shape: array.shape().to_vec(),
+            data,
+        })
     }
 }
 
 /// Values as an array of the given shape; they are moved, not copied.
-pub(crate) fn to_numpy<'py, V: Element>(py: Python<'py>, shape: Vec<usize>, values: Vec<V>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn to_numpy<'py, V: Element>(
+    py: Python<'py>,
+    shape: Vec<usize>,
+    values: Vec<V>,
+) -> PyResult<Bound<'py, PyAny>> {
     Ok(values.into_pyarray(py).reshape(shape)?.into_any())
 }

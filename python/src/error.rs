@@ -27,13 +27,35 @@ fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
 /// Hints of the crates name builders of Rust; these name what a Python user types.
 fn parts(error: &Error) -> Parts {
     let (class, operation, got, expected, hint) = match error {
-        Error::Parameter { what, got, expected, hint } => {
-            ("ParameterError", Some((*what).to_owned()), Some(got.clone()), Some(expected.clone()), (*hint).to_owned())
-        }
-        Error::Shape { operation, got, expected, hint } => {
-            ("ShapeError", Some((*operation).to_owned()), Some(got.clone()), Some(expected.clone()), (*hint).to_owned())
-        }
-        Error::Depth { operation, needed, left } => {
+        Error::Parameter {
+            what,
+            got,
+            expected,
+            hint,
+        } => (
+            "ParameterError",
+            Some((*what).to_owned()),
+            Some(got.clone()),
+            Some(expected.clone()),
+            (*hint).to_owned(),
+        ),
+        Error::Shape {
+            operation,
+            got,
+            expected,
+            hint,
+        } => (
+            "ShapeError",
+            Some((*operation).to_owned()),
+            Some(got.clone()),
+            Some(expected.clone()),
+            (*hint).to_owned(),
+        ),
+        Error::Depth {
+            operation,
+            needed,
+            left,
+        } => {
             let hint = "make parameters with more `depth`, or encrypt at a greater one";
             return Parts {
                 class: "DepthError",
@@ -41,7 +63,9 @@ fn parts(error: &Error) -> Parts {
                 got: Some(format!("{left} level(s) left")),
                 expected: Some(format!("{needed} level(s)")),
                 hint: hint.into(),
-                message: format!("{operation} takes {needed} level(s) of depth, {left} left; {hint}"),
+                message: format!(
+                    "{operation} takes {needed} level(s) of depth, {left} left; {hint}"
+                ),
             };
         }
         Error::MissingKey { operation, key } => {
@@ -53,21 +77,56 @@ fn parts(error: &Error) -> Parts {
                 got: None,
                 expected: Some(key.clone()),
                 hint: hint.into(),
-                message: format!("{operation} needs the {key}, which this array's evaluation keys do not hold; {hint}"),
+                message: format!(
+                    "{operation} needs the {key}, which this array's evaluation keys do not hold; {hint}"
+                ),
             };
         }
-        Error::KeyMismatch { operation, got, expected } => {
+        Error::KeyMismatch {
+            operation,
+            got,
+            expected,
+        } => {
             let hint = "load and combine arrays with the keys that they were encrypted under";
-            ("KeyMismatchError", Some((*operation).to_owned()), Some(got.clone()), Some(expected.clone()), hint.to_owned())
+            (
+                "KeyMismatchError",
+                Some((*operation).to_owned()),
+                Some(got.clone()),
+                Some(expected.clone()),
+                hint.to_owned(),
+            )
         }
-        Error::Wire { what, got, expected } => {
+        Error::Wire {
+            what,
+            got,
+            expected,
+        } => {
             let hint = "the bytes are truncated, altered, or of another kind";
-            ("WireError", Some((*what).to_owned()), Some(got.clone()), Some(expected.clone()), hint.to_owned())
+            (
+                "WireError",
+                Some((*what).to_owned()),
+                Some(got.clone()),
+                Some(expected.clone()),
+                hint.to_owned(),
+            )
         }
-        Error::Value { index, got, expected, hint } => {
-            ("EncodingError", Some(format!("value at index {index}")), Some(got.clone()), Some(expected.clone()), (*hint).to_owned())
-        }
-        Error::Overflow { operation, bound, capacity } => {
+        Error::Value {
+            index,
+            got,
+            expected,
+            hint,
+        } => (
+            "EncodingError",
+            Some(format!("value at index {index}")),
+            Some(got.clone()),
+            Some(expected.clone()),
+            (*hint).to_owned(),
+        ),
+        Error::Overflow {
+            operation,
+            bound,
+            capacity,
+        } => {
             let hint = "declare the bound of the data at encryption (`sk.encrypt(x, ek, bound=...)`; undeclared, it is the largest \
                         value there is), or make parameters for larger results (`plaintext_bits` for BFV, `integer_bits` for \
                         Paillier)";
@@ -77,10 +136,16 @@ fn parts(error: &Error) -> Parts {
                 got: Some(bound.clone()),
                 expected: Some(format!("at most {capacity}")),
                 hint: hint.into(),
-                message: format!("the result of {operation} may be as large as {bound}, and plaintexts hold {capacity}; {hint}"),
+                message: format!(
+                    "the result of {operation} may be as large as {bound}, and plaintexts hold {capacity}; {hint}"
+                ),
             };
         }
-        Error::Noise { operation, bound_bits, limit_bits } => {
+        Error::Noise {
+            operation,
+            bound_bits,
+            limit_bits,
+        } => {
             let hint = "add up fewer terms, multiply before adding, or make parameters with more `headroom_bits` or `depth`";
             return Parts {
                 class: "NoiseError",
@@ -93,7 +158,11 @@ fn parts(error: &Error) -> Parts {
                 ),
             };
         }
-        Error::Unsupported { scheme, operation, hint } => {
+        Error::Unsupported {
+            scheme,
+            operation,
+            hint,
+        } => {
             return Parts {
                 class: "UnsupportedError",
                 operation: Some((*operation).to_owned()),
@@ -107,12 +176,23 @@ fn parts(error: &Error) -> Parts {
         other => ("CipherblasError", None, None, None, other.to_string()),
     };
     let message = match error {
-        Error::KeyMismatch { operation, got, expected } => {
+        Error::KeyMismatch {
+            operation,
+            got,
+            expected,
+        } => {
             format!("key mismatch in {operation}: got {got}, expected {expected}; {hint}")
         }
         other => other.to_string(),
     };
-    Parts { class, operation, got, expected, hint, message }
+    Parts {
+        class,
+        operation,
+        got,
+        expected,
+        hint,
+        message,
+    }
 }
 
 /// The exception for an error.
@@ -135,8 +215,20 @@ fn build(py: Python<'_>, parts: Parts) -> PyResult<PyErr> {
 }
 
 /// Something that these arrays cannot do, whatever the scheme.
-pub(crate) fn unsupported(py: Python<'_>, scheme: &'static str, operation: &'static str, hint: &'static str) -> PyErr {
-    raise(py, &Error::Unsupported { scheme, operation, hint })
+pub(crate) fn unsupported(
+    py: Python<'_>,
+    scheme: &'static str,
+    operation: &'static str,
+    hint: &'static str,
+) -> PyErr {
+    raise(
+        py,
+        &Error::Unsupported {
+            scheme,
+            operation,
+            hint,
+        },
+    )
 }
 
 /// `?` on results of the crates.

@@ -121,7 +121,8 @@ impl Encryption<'_, '_> {
         let watch = Arc::clone(&job.watch);
         let options = self.options;
         long(py, &job, || {
-            EncryptedArray::encrypt(&guarded(watch), &view.array()?, &options, &mut rng)?.bind(&evaluator)
+            EncryptedArray::encrypt(&guarded(watch), &view.array()?, &options, &mut rng)?
+                .bind(&evaluator)
         })
     }
 }
@@ -244,14 +245,18 @@ impl SecretKey {
             Ok(match &params.inner {
                 AnyParams::Ckks(p) => AnySecret::Ckks(ckks::SecretKey::generate(p, &mut rng)?),
                 AnyParams::Bfv(p) => AnySecret::Bfv(bfv::SecretKey::generate(p, &mut rng)?),
-                AnyParams::Paillier(p) => AnySecret::Paillier(paillier::SecretKey::generate(p, &mut rng)?),
+                AnyParams::Paillier(p) => {
+                    AnySecret::Paillier(paillier::SecretKey::generate(p, &mut rng)?)
+                }
             })
         })?;
         Ok(Self { inner })
     }
     #[getter]
     fn params(&self) -> Params {
-        Params { inner: self.inner.params() }
+        Params {
+            inner: self.inner.params(),
+        }
     }
     #[getter]
     fn id(&self) -> String {
@@ -280,14 +285,25 @@ impl SecretKey {
         rotations: BTreeSet<i64>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<EvaluationKeys> {
-        let set = KeySet { relinearization, rotations, conjugation: false };
+        let set = KeySet {
+            relinearization,
+            rotations,
+            conjugation: false,
+        };
         let mut rng = generator()?;
-        let job = Job::new(progress, Some((set.rotations.len() + usize::from(relinearization)) as u64));
+        let job = Job::new(
+            progress,
+            Some((set.rotations.len() + usize::from(relinearization)) as u64),
+        );
         let watch = Arc::clone(&job.watch);
         let evaluator = long(py, &job, || {
             let step = |_: usize, _: usize| {
                 watch.advance(1);
-                if watch.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if watch.stopped() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             };
             Ok(match &self.inner {
                 AnySecret::Ckks(k) => {
@@ -298,14 +314,19 @@ impl SecretKey {
                     let keys = k.evaluation_keys_with_progress(&set, &mut rng, step)?;
                     AnyEvaluator::Bfv(Guarded::new(bfv::Evaluator::new(k.params(), keys)?))
                 }
-                AnySecret::Paillier(k) => AnyEvaluator::Paillier(additive(k.public_key().evaluator())),
+                AnySecret::Paillier(k) => {
+                    AnyEvaluator::Paillier(additive(k.public_key().evaluator()))
+                }
             })
         })?;
         Ok(EvaluationKeys { evaluator })
     }
 
     #[pyo3(signature = (plain, keys=None, packing=None, depth=None, bound=None, progress=None))]
-    #[allow(clippy::too_many_arguments, reason = "one for each option, all named by the package")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one for each option, all named by the package"
+    )]
     fn encrypt(
         &self,
         py: Python<'_>,
@@ -317,7 +338,11 @@ impl SecretKey {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Array> {
         let options = options(&self.inner.params(), packing, depth, bound);
-        let work = Encryption { plain: &plain, options, progress };
+        let work = Encryption {
+            plain: &plain,
+            options,
+            progress,
+        };
         let inner = match &self.inner {
             AnySecret::Ckks(k) => {
                 let to = target(py, keys, || Guarded::new(k.scheme()), ckks_of, "ckks")?;
@@ -328,7 +353,13 @@ impl SecretKey {
                 AnyArray::Bfv(work.run(py, |watch| GuardedKey::new(k, watch), to)?)
             }
             AnySecret::Paillier(k) => {
-                let to = target(py, keys, || additive(k.public_key().evaluator()), paillier_of, "paillier")?;
+                let to = target(
+                    py,
+                    keys,
+                    || additive(k.public_key().evaluator()),
+                    paillier_of,
+                    "paillier",
+                )?;
                 let key = AdditiveKey::new(k);
                 AnyArray::Paillier(work.run(py, |watch| GuardedKey::new(&key, watch), to)?)
             }
@@ -345,15 +376,27 @@ impl SecretKey {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         match (&self.inner, &array.inner) {
-            (AnySecret::Ckks(k), AnyArray::Ckks(a)) => decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch)),
-            (AnySecret::Bfv(k), AnyArray::Bfv(a)) => decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch)),
+            (AnySecret::Ckks(k), AnyArray::Ckks(a)) => {
+                decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch))
+            }
+            (AnySecret::Bfv(k), AnyArray::Bfv(a)) => {
+                decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch))
+            }
             (AnySecret::Paillier(k), AnyArray::Paillier(a)) => {
                 let key = AdditiveKey::new(k);
-                decrypted(py, a, shared, progress, |watch| GuardedKey::new(&key, watch))
+                decrypted(py, a, shared, progress, |watch| {
+                    GuardedKey::new(&key, watch)
+                })
             }
-            (_, AnyArray::PlannedReal(_) | AnyArray::PlannedInteger(_) | AnyArray::PlannedSums(_)) => {
-                Err(unsupported(py, "a plan", "decryption", "arrays of a plan hold no values; encrypt some"))
-            }
+            (
+                _,
+                AnyArray::PlannedReal(_) | AnyArray::PlannedInteger(_) | AnyArray::PlannedSums(_),
+            ) => Err(unsupported(
+                py,
+                "a plan",
+                "decryption",
+                "arrays of a plan hold no values; encrypt some",
+            )),
             (secret, array) => Err(raise(
                 py,
                 &Error::KeyMismatch {
@@ -370,7 +413,13 @@ impl SecretKey {
     }
 
     /// Writes the key to a file under a passphrase.
-    fn save(&self, py: Python<'_>, path: PathBuf, passphrase: Passphrase, overwrite: bool) -> PyResult<()> {
+    fn save(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        passphrase: Passphrase,
+        overwrite: bool,
+    ) -> PyResult<()> {
         let mut rng = generator()?;
         let secret = &passphrase.0;
         py.detach(|| match (&self.inner, overwrite) {
@@ -385,17 +434,32 @@ impl SecretKey {
     }
 
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf, passphrase: Passphrase, insecure: bool) -> PyResult<Self> {
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        passphrase: Passphrase,
+        insecure: bool,
+    ) -> PyResult<Self> {
         let secret = &passphrase.0;
         let opened: Result<AnySecret> = py.detach(|| {
             let bytes = cipherblas::scheme::sealed::read_file(&path)?;
             Ok(match (Header::peek(&bytes)?.scheme, insecure) {
-                (SchemeId::Ckks, false) => AnySecret::Ckks(ckks::SecretKey::unseal(&bytes, secret)?),
-                (SchemeId::Ckks, true) => AnySecret::Ckks(ckks::SecretKey::insecure_unseal(&bytes, secret)?),
+                (SchemeId::Ckks, false) => {
+                    AnySecret::Ckks(ckks::SecretKey::unseal(&bytes, secret)?)
+                }
+                (SchemeId::Ckks, true) => {
+                    AnySecret::Ckks(ckks::SecretKey::insecure_unseal(&bytes, secret)?)
+                }
                 (SchemeId::Bfv, false) => AnySecret::Bfv(bfv::SecretKey::unseal(&bytes, secret)?),
-                (SchemeId::Bfv, true) => AnySecret::Bfv(bfv::SecretKey::insecure_unseal(&bytes, secret)?),
-                (SchemeId::Paillier, false) => AnySecret::Paillier(paillier::SecretKey::unseal(&bytes, secret)?),
-                (SchemeId::Paillier, true) => AnySecret::Paillier(paillier::SecretKey::insecure_unseal(&bytes, secret)?),
+                (SchemeId::Bfv, true) => {
+                    AnySecret::Bfv(bfv::SecretKey::insecure_unseal(&bytes, secret)?)
+                }
+                (SchemeId::Paillier, false) => {
+                    AnySecret::Paillier(paillier::SecretKey::unseal(&bytes, secret)?)
+                }
+                (SchemeId::Paillier, true) => {
+                    AnySecret::Paillier(paillier::SecretKey::insecure_unseal(&bytes, secret)?)
+                }
                 (other, _) => {
                     return Err(Error::Wire {
                         what: "encrypted secret key",
@@ -462,7 +526,9 @@ pub(crate) struct PublicKey {
 impl PublicKey {
     #[getter]
     fn params(&self) -> Params {
-        Params { inner: self.inner.params() }
+        Params {
+            inner: self.inner.params(),
+        }
     }
     #[getter]
     fn id(&self) -> String {
@@ -483,7 +549,10 @@ impl PublicKey {
     }
 
     #[pyo3(signature = (plain, keys=None, packing=None, depth=None, bound=None, progress=None))]
-    #[allow(clippy::too_many_arguments, reason = "one for each option, all named by the package")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one for each option, all named by the package"
+    )]
     fn encrypt(
         &self,
         py: Python<'_>,
@@ -495,7 +564,11 @@ impl PublicKey {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Array> {
         let options = options(&self.inner.params(), packing, depth, bound);
-        let work = Encryption { plain: &plain, options, progress };
+        let work = Encryption {
+            plain: &plain,
+            options,
+            progress,
+        };
         let inner = match &self.inner {
             AnyPublic::Ckks(k) => {
                 let to = target(py, keys, || Guarded::new(k.scheme()), ckks_of, "ckks")?;
@@ -506,7 +579,13 @@ impl PublicKey {
                 AnyArray::Bfv(work.run(py, |watch| GuardedKey::new(k, watch), to)?)
             }
             AnyPublic::Paillier(k) => {
-                let to = target(py, keys, || additive(k.evaluator()), paillier_of, "paillier")?;
+                let to = target(
+                    py,
+                    keys,
+                    || additive(k.evaluator()),
+                    paillier_of,
+                    "paillier",
+                )?;
                 let key = AdditiveKey::new(k);
                 AnyArray::Paillier(work.run(py, |watch| GuardedKey::new(&key, watch), to)?)
             }
@@ -546,7 +625,9 @@ pub(crate) struct EvaluationKeys {
 impl EvaluationKeys {
     #[getter]
     fn params(&self) -> Params {
-        Params { inner: self.evaluator.params() }
+        Params {
+            inner: self.evaluator.params(),
+        }
     }
     #[getter]
     fn id(&self) -> String {
@@ -604,9 +685,9 @@ impl EvaluationKeys {
                     let keys = p.evaluation_keys_from_bytes(object)?;
                     AnyEvaluator::Bfv(Guarded::new(bfv::Evaluator::new(p, keys)?))
                 }
-                AnyParams::Paillier(p) => {
-                    AnyEvaluator::Paillier(additive(paillier::PublicKey::from_bytes(p, object)?.evaluator()))
-                }
+                AnyParams::Paillier(p) => AnyEvaluator::Paillier(additive(
+                    paillier::PublicKey::from_bytes(p, object)?.evaluator(),
+                )),
             })
         })?;
         Ok(Self { evaluator })
@@ -614,12 +695,19 @@ impl EvaluationKeys {
 }
 
 fn held<K>(keys: Option<&K>) -> Result<&K> {
-    keys.ok_or_else(|| Error::MissingKey { operation: "serialization", key: "evaluation keys".into() })
+    keys.ok_or_else(|| Error::MissingKey {
+        operation: "serialization",
+        key: "evaluation keys".into(),
+    })
 }
 
 /// Reads an array without any key, by what `Array.context` gave: it can be kept, sent on and bound to evaluation keys.
 #[pyfunction]
-pub(crate) fn load_unbound(py: Python<'_>, context: Bytes<'_>, bytes: Bytes<'_>) -> PyResult<Array> {
+pub(crate) fn load_unbound(
+    py: Python<'_>,
+    context: Bytes<'_>,
+    bytes: Bytes<'_>,
+) -> PyResult<Array> {
     let (context, raw) = (context.as_slice(), bytes.as_slice());
     let evaluator: Result<AnyEvaluator> = py.detach(|| {
         let header = Header::peek(context)?;
@@ -634,8 +722,12 @@ pub(crate) fn load_unbound(py: Python<'_>, context: Bytes<'_>, bytes: Bytes<'_>)
         }
         let key = Header::peek(raw)?.key;
         match AnyParams::from_bytes(context, false)? {
-            AnyParams::Ckks(p) => Ok(AnyEvaluator::Ckks(Guarded::new(ckks::Evaluator::without_keys(&p, key)))),
-            AnyParams::Bfv(p) => Ok(AnyEvaluator::Bfv(Guarded::new(bfv::Evaluator::without_keys(&p, key)))),
+            AnyParams::Ckks(p) => Ok(AnyEvaluator::Ckks(Guarded::new(
+                ckks::Evaluator::without_keys(&p, key),
+            ))),
+            AnyParams::Bfv(p) => Ok(AnyEvaluator::Bfv(Guarded::new(
+                bfv::Evaluator::without_keys(&p, key),
+            ))),
             AnyParams::Paillier(_) => Err(Error::Wire {
                 what: "context of an array",
                 got: "parameters of Paillier alone".into(),

@@ -35,7 +35,9 @@ mod _core {
     #[pymodule_export]
     use crate::plan::{Plan, rotations_of_powers_of_two, trace};
     #[pymodule_export]
-    use crate::run::{after_fork_in_child, after_fork_in_parent, before_fork, get_num_threads, set_num_threads};
+    use crate::run::{
+        after_fork_in_child, after_fork_in_parent, before_fork, get_num_threads, set_num_threads,
+    };
 
     /// Which arithmetic is in use: `avx2`, `avx512` or `scalar`.
     #[pyfunction]

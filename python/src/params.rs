@@ -68,7 +68,9 @@ impl AnyParams {
             (SchemeId::Bfv, false) => bfv::Params::from_bytes(bytes).map(Self::Bfv),
             (SchemeId::Bfv, true) => bfv::Params::insecure_from_bytes(bytes).map(Self::Bfv),
             (SchemeId::Paillier, false) => paillier::Params::from_bytes(bytes).map(Self::Paillier),
-            (SchemeId::Paillier, true) => paillier::Params::insecure_from_bytes(bytes).map(Self::Paillier),
+            (SchemeId::Paillier, true) => {
+                paillier::Params::insecure_from_bytes(bytes).map(Self::Paillier)
+            }
             (other, _) => Err(cipherblas::Error::Wire {
                 what: "parameters",
                 got: format!("scheme {other}"),
@@ -109,7 +111,10 @@ impl AnyParams {
 impl Params {
     #[staticmethod]
     #[pyo3(signature = (*, depth, precision_bits, integer_bits, security, slots, degree, sharing, insecure_degree))]
-    #[allow(clippy::too_many_arguments, reason = "one for each setting of the builder, all by name")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one for each setting of the builder, all by name"
+    )]
     fn ckks(
         py: Python<'_>,
         depth: usize,
@@ -137,12 +142,17 @@ impl Params {
             builder = builder.insecure_degree(degree);
         }
         let params = py.detach(|| builder.build()).or_raise(py)?;
-        Ok(Self { inner: AnyParams::Ckks(params) })
+        Ok(Self {
+            inner: AnyParams::Ckks(params),
+        })
     }
 
     #[staticmethod]
     #[pyo3(signature = (*, depth, plaintext_bits, headroom_bits, security, slots, degree, insecure_degree))]
-    #[allow(clippy::too_many_arguments, reason = "one for each setting of the builder, all by name")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one for each setting of the builder, all by name"
+    )]
     fn bfv(
         py: Python<'_>,
         depth: usize,
@@ -170,12 +180,17 @@ impl Params {
             builder = builder.insecure_degree(degree);
         }
         let params = py.detach(|| builder.build()).or_raise(py)?;
-        Ok(Self { inner: AnyParams::Bfv(params) })
+        Ok(Self {
+            inner: AnyParams::Bfv(params),
+        })
     }
 
     #[staticmethod]
     #[pyo3(signature = (*, bits, fraction_bits, value_bits, integer_bits, terms, depth, slots, insecure_bits))]
-    #[allow(clippy::too_many_arguments, reason = "one for each setting of the builder, all by name")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one for each setting of the builder, all by name"
+    )]
     fn paillier(
         py: Python<'_>,
         bits: u32,
@@ -187,7 +202,11 @@ impl Params {
         slots: Option<usize>,
         insecure_bits: Option<u32>,
     ) -> PyResult<Self> {
-        let mut builder = paillier::Params::builder().bits(bits).fraction_bits(fraction_bits).depth(depth).slots(slots);
+        let mut builder = paillier::Params::builder()
+            .bits(bits)
+            .fraction_bits(fraction_bits)
+            .depth(depth)
+            .slots(slots);
         if let Some(bits) = value_bits {
             builder = builder.value_bits(bits);
         }
@@ -200,19 +219,25 @@ impl Params {
         if let Some(bits) = insecure_bits {
             builder = builder.insecure_bits(bits);
         }
-        Ok(Self { inner: AnyParams::Paillier(builder.build().or_raise(py)?) })
+        Ok(Self {
+            inner: AnyParams::Paillier(builder.build().or_raise(py)?),
+        })
     }
 
     #[staticmethod]
     fn from_bytes(py: Python<'_>, bytes: crate::buffer::Bytes<'_>) -> PyResult<Self> {
         let bytes = bytes.as_slice();
-        py.detach(|| AnyParams::from_bytes(bytes, false)).or_raise(py).map(|inner| Self { inner })
+        py.detach(|| AnyParams::from_bytes(bytes, false))
+            .or_raise(py)
+            .map(|inner| Self { inner })
     }
 
     #[staticmethod]
     fn insecure_from_bytes(py: Python<'_>, bytes: crate::buffer::Bytes<'_>) -> PyResult<Self> {
         let bytes = bytes.as_slice();
-        py.detach(|| AnyParams::from_bytes(bytes, true)).or_raise(py).map(|inner| Self { inner })
+        py.detach(|| AnyParams::from_bytes(bytes, true))
+            .or_raise(py)
+            .map(|inner| Self { inner })
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {

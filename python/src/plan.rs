@@ -41,7 +41,12 @@ pub(crate) struct Plan {
 
 /// Runs `computation(arrays)` on arrays without values, and writes down what it asks for.
 #[pyfunction]
-pub(crate) fn trace(py: Python<'_>, params: &Params, inputs: Vec<Input>, computation: &Bound<'_, PyAny>) -> PyResult<Plan> {
+pub(crate) fn trace(
+    py: Python<'_>,
+    params: &Params,
+    inputs: Vec<Input>,
+    computation: &Bound<'_, PyAny>,
+) -> PyResult<Plan> {
     let any = &params.inner;
     let (slots, depth) = (any.slots(), any.depth());
     // What the computation itself raises goes to the caller as it is.
@@ -55,22 +60,35 @@ pub(crate) fn trace(py: Python<'_>, params: &Params, inputs: Vec<Input>, computa
     };
     let plan = match any {
         AnyParams::Ckks(_) => traced(slots, depth, |t| {
-            call(arrays(t, &inputs, ArrayPacking::Auto, |a| Ok(AnyArray::PlannedReal(a)))?)
+            call(arrays(t, &inputs, ArrayPacking::Auto, |a| {
+                Ok(AnyArray::PlannedReal(a))
+            })?)
         }),
         AnyParams::Bfv(_) => traced(slots, depth, |t| {
-            call(arrays(t, &inputs, ArrayPacking::Auto, |a| Ok(AnyArray::PlannedInteger(a)))?)
+            call(arrays(t, &inputs, ArrayPacking::Auto, |a| {
+                Ok(AnyArray::PlannedInteger(a))
+            })?)
         }),
         AnyParams::Paillier(_) => traced(slots, depth, |t| {
-            call(arrays(t, &inputs, ArrayPacking::Spread, |a| only_sums(&a).map(AnyArray::PlannedSums))?)
+            call(arrays(t, &inputs, ArrayPacking::Spread, |a| {
+                only_sums(&a).map(AnyArray::PlannedSums)
+            })?)
         }),
     };
     if let Some(error) = raised {
         return Err(error);
     }
-    Ok(Plan { inner: plan.or_raise(py)?, params: any.clone() })
+    Ok(Plan {
+        inner: plan.or_raise(py)?,
+        params: any.clone(),
+    })
 }
 
-fn traced<V: Value>(slots: usize, depth: usize, run: impl FnOnce(&Tracer<V>) -> Result<()>) -> Result<Inner> {
+fn traced<V: Value>(
+    slots: usize,
+    depth: usize,
+    run: impl FnOnce(&Tracer<V>) -> Result<()>,
+) -> Result<Inner> {
     Inner::trace_over(Preference::FewKeys, slots, depth, run)
 }
 
@@ -93,7 +111,9 @@ fn arrays<V: Value>(
 impl Plan {
     #[getter]
     fn params(&self) -> Params {
-        Params { inner: self.params.clone() }
+        Params {
+            inner: self.params.clone(),
+        }
     }
     #[getter]
     fn slots(&self) -> usize {

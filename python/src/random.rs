@@ -8,5 +8,6 @@ use rand::rngs::SysRng;
 
 /// A generator with 256 fresh bits from the operating system, erased when dropped.
 pub(crate) fn generator() -> PyResult<ChaCha20Rng> {
-    ChaCha20Rng::try_from_rng(&mut SysRng).map_err(|error| PyOSError::new_err(format!("no randomness from the system: {error}")))
+    ChaCha20Rng::try_from_rng(&mut SysRng)
+        .map_err(|error| PyOSError::new_err(format!("no randomness from the system: {error}")))
 }

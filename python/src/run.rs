@@ -61,7 +61,9 @@ pub(crate) fn threads() -> usize {
 #[pyfunction]
 pub(crate) fn set_num_threads(threads: usize) -> PyResult<()> {
     if !(1..=1024).contains(&threads) {
-        return Err(PyValueError::new_err(format!("threads: got {threads}, expected 1 to 1024")));
+        return Err(PyValueError::new_err(format!(
+            "threads: got {threads}, expected 1 to 1024"
+        )));
     }
     CHOSEN_THREADS.store(threads, Ordering::Relaxed);
     Ok(())
@@ -81,7 +83,10 @@ fn ensure_own() -> PyResult<()> {
     OWN.with(|own| {
         let mut own = own.borrow_mut();
         if own.is_none() {
-            let pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(1)
+                .use_current_thread()
+                .build();
             *own = Some(pool.map_err(no_threads)?);
         }
         Ok(())
@@ -98,14 +103,20 @@ fn build(process: u32, threads: usize) -> PyResult<Shared> {
         .thread_name(|k| format!("cipherblas-{k}"))
         .build()
         .map_err(no_threads)?;
-    Ok(Shared { process, threads, pool: Arc::new(pool) })
+    Ok(Shared {
+        process,
+        threads,
+        pool: Arc::new(pool),
+    })
 }
 
 /// The process's pool; a child of a fork has none of its parent's threads, and makes its own.
 fn shared() -> PyResult<Arc<ThreadPool>> {
     let (process, threads) = (std::process::id(), threads());
     let fits = |s: &Shared| s.process == process && s.threads == threads;
-    if let Some(pool) = FOUND.with_borrow(|found| found.as_ref().filter(|s| fits(s)).map(|s| s.pool.clone())) {
+    if let Some(pool) =
+        FOUND.with_borrow(|found| found.as_ref().filter(|s| fits(s)).map(|s| s.pool.clone()))
+    {
         return Ok(pool);
     }
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,7 +192,10 @@ pub(crate) fn after_fork_in_child() {
 }
 
 /// Short work: on this thread.
-pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+pub(crate) fn short<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> PyResult<T> {
     ensure_own()?;
     py.detach(|| {
         let _under_way = UnderWay::begin();
@@ -200,7 +214,11 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(progress: Option<Py<PyAny>>, total: Option<u64>) -> Self {
-        Self { watch: Arc::new(Watch::default()), progress, total }
+        Self {
+            watch: Arc::new(Watch::default()),
+            progress,
+            total,
+        }
     }
 
     fn report(&self, py: Python<'_>) -> PyResult<()> {
@@ -213,7 +231,11 @@ impl Job {
 
 /// Long work: on the process's threads, while this one looks for signals and reports progress. What a signal's handler or the
 /// callback raises stops the work and is raised.
-pub(crate) fn long<T: Send>(py: Python<'_>, job: &Job, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+pub(crate) fn long<T: Send>(
+    py: Python<'_>,
+    job: &Job,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> PyResult<T> {
     ensure_own()?;
     let pool = shared()?;
     let mut raised = None;
@@ -248,7 +270,9 @@ pub(crate) fn long<T: Send>(py: Python<'_>, job: &Job, work: impl FnOnce() -> Re
     if let Some(error) = raised {
         return Err(error);
     }
-    let outcome = outcome.unwrap_or(Err(Error::Interrupted)).map_err(|error| raise(py, &error))?;
+    let outcome = outcome
+        .unwrap_or(Err(Error::Interrupted))
+        .map_err(|error| raise(py, &error))?;
     if job.progress.is_some() {
         job.report(py)?;
     }

@@ -5,10 +5,11 @@ use crate::encoder::Row;
 use crate::evaluator::Evaluator;
 use crate::params::Params;
 use cipherblas_math::AlignedVec;
-use cipherblas_rlwe::{Coeff, EncryptionOfZero, EvaluationKeys, Poly};
+use cipherblas_rlwe::{Coeff, EncryptionOfZero, EvaluationKeys, Poly, wire};
 use cipherblas_scheme::capability::check_period;
 use cipherblas_scheme::hedge;
-use cipherblas_scheme::wire::KeyId;
+use cipherblas_scheme::sealed::{Opened, Stored};
+use cipherblas_scheme::wire::{KeyId, Reader, SchemeId};
 use cipherblas_scheme::{Decrypt, Encrypt, Error, KeySet, Result, Verdict};
 use rand::CryptoRng;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use zeroize::Zeroizing;
 
 /// The owner's key: encrypts, decrypts, makes the other keys.
 ///
-/// Redacted in debug output, zeroized on drop, not clonable, not serializable:
+/// Redacted in debug output, zeroized on drop, kept under a passphrase only ([`seal`](Self::seal), [`save`](Self::save)), not
+/// clonable:
 ///
 /// ```compile_fail
 /// fn copy(key: &cipherblas_bfv::SecretKey) -> cipherblas_bfv::SecretKey {
@@ -64,6 +66,28 @@ impl SecretKey {
             key,
         })
     }
+    /// What is sealed: the coefficients.
+    fn stored(&self) -> Stored {
+        Stored {
+            scheme: SchemeId::Bfv,
+            parameter_id: self.params.id(),
+            key: self.id(),
+            parameters: self.params.to_bytes(),
+            secret: wire::expose_secret_key(&self.key, 0),
+        }
+    }
+    fn restore(opened: &Opened, insecure: bool) -> Result<Self> {
+        let params = match insecure {
+            true => Params::insecure_from_bytes(opened.parameters())?,
+            false => Params::from_bytes(opened.parameters())?,
+        };
+        opened.expect_ids(params.id(), opened.key())?;
+        let mut reader = Reader::new("sealed secret key", opened.expose_secret());
+        let key = wire::read_secret_key(&mut reader, params.ring(), opened.key())?;
+        reader.expect_end()?;
+        Ok(Self { params, key })
+    }
+
     /// The parameters.
     pub fn params(&self) -> &Params {
         &self.params
@@ -249,6 +273,8 @@ fn largest_coefficient(poly: &Poly<Coeff>) -> f64 {
         })
         .fold(0.0, f64::max)
 }
+
+cipherblas_scheme::sealed_key!(impl SecretKey, SchemeId::Bfv);
 
 impl std::fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -7,9 +7,10 @@ use crate::noise::TRANSFORM_ERROR;
 use crate::params::Params;
 use crate::share;
 use cipherblas_math::sample;
-use cipherblas_rlwe::{EvaluationKeys, Ntt, Poly};
+use cipherblas_rlwe::{EvaluationKeys, Ntt, Poly, wire};
 use cipherblas_scheme::hedge::{self, hedged};
-use cipherblas_scheme::wire::KeyId;
+use cipherblas_scheme::sealed::{Opened, Stored};
+use cipherblas_scheme::wire::{KeyId, Reader, SchemeId};
 use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, KeySet, Result, Verdict};
 use rand::CryptoRng;
 use std::sync::Arc;
@@ -17,7 +18,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The owner's key: encrypts, decrypts, makes the other keys.
 ///
-/// Redacted in debug output, zeroized on drop, not clonable, not serializable.
+/// Redacted in debug output, zeroized on drop, not clonable, and kept under a passphrase only
+/// ([`seal`](Self::seal), [`save`](Self::save)).
+///
+/// The budget of [`decrypt_shared`](Decrypt::decrypt_shared) is counted in this object and goes into what is sealed: a key
+/// that is read back goes on counting from where it was *when it was sealed*. Decryptions since then, and those of other
+/// copies, it does not know. So there should be one copy that shares, saved again
+/// ([`save_over`](Self::save_over)) after it has; a budget that several copies draw on is used up several times, and
+/// what it protects is then the key.
 pub struct SecretKey {
     params: Params,
     key: cipherblas_rlwe::SecretKey,
@@ -44,6 +52,47 @@ impl SecretKey {
             shared: AtomicU32::new(0),
         })
     }
+    /// Shared decryptions that are left in the budget of this copy of the key.
+    pub fn shared_left(&self) -> u32 {
+        let used = self.shared.load(Ordering::SeqCst);
+        self.params.sharing_queries().saturating_sub(used)
+    }
+
+    /// What is sealed: the coefficients, and the shared decryptions so far.
+    fn stored(&self) -> Stored {
+        let mut secret = wire::expose_secret_key(&self.key, 4);
+        secret.extend_from_slice(&self.shared.load(Ordering::SeqCst).to_le_bytes());
+        Stored {
+            scheme: SchemeId::Ckks,
+            parameter_id: self.params.id(),
+            key: self.id(),
+            parameters: self.params.to_bytes(),
+            secret,
+        }
+    }
+    fn restore(opened: &Opened, insecure: bool) -> Result<Self> {
+        let params = match insecure {
+            true => Params::insecure_from_bytes(opened.parameters())?,
+            false => Params::from_bytes(opened.parameters())?,
+        };
+        opened.expect_ids(params.id(), opened.key())?;
+        let mut reader = Reader::new("sealed secret key", opened.expose_secret());
+        let key = wire::read_secret_key(&mut reader, params.ring(), opened.key())?;
+        let shared = reader.u32()?;
+        reader.expect_end()?;
+        if shared > params.sharing_queries() {
+            return Err(reader.error(
+                format!("{shared} shared decryptions"),
+                format!("at most {}, the budget", params.sharing_queries()),
+            ));
+        }
+        Ok(Self {
+            params,
+            key,
+            shared: AtomicU32::new(shared),
+        })
+    }
+
     /// The parameters.
     pub fn params(&self) -> &Params {
         &self.params
@@ -119,6 +168,8 @@ impl SecretKey {
             .ok_or(Error::Decryption)
     }
 }
+
+cipherblas_scheme::sealed_key!(impl SecretKey, SchemeId::Ckks);
 
 impl std::fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,6 +1,6 @@
 //! The secret and the public key of the scheme: encryption and decryption of values.
 
-use crate::arith::limbs::Secret;
+use crate::arith::limbs::{self, Secret};
 use crate::ciphertext::Ciphertext;
 use crate::codec;
 use crate::evaluator::{Evaluator, check_ids};
@@ -8,8 +8,9 @@ use crate::group::Element;
 use crate::keys::{self, Blinding};
 use crate::params::{Params, invalid};
 use cipherblas_scheme::capability::check_period;
-use cipherblas_scheme::hedge::{Generator, hedged};
-use cipherblas_scheme::wire::KeyId;
+use cipherblas_scheme::hedge::{Generator, derived, hedged};
+use cipherblas_scheme::sealed::{Opened, Stored};
+use cipherblas_scheme::wire::{KeyId, Reader, SchemeId};
 use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, Result};
 use num_bigint::BigUint;
 use rand::CryptoRng;
@@ -18,8 +19,8 @@ use zeroize::Zeroizing;
 
 /// The owner's key: encrypts, decrypts, makes the public key.
 ///
-/// Redacted in debug output, zeroized on drop, not clonable, not serializable but by
-/// [`expose_to_phe_json`](Self::expose_to_phe_json).
+/// Redacted in debug output, zeroized on drop, not clonable, not serializable but under a passphrase
+/// ([`seal`](Self::seal), [`save`](Self::save)) or by [`expose_to_phe_json`](Self::expose_to_phe_json).
 pub struct SecretKey {
     pub(crate) key: keys::SecretKey,
     public: PublicKey,
@@ -209,7 +210,62 @@ impl SecretKey {
     pub fn key(&self) -> &keys::SecretKey {
         &self.key
     }
+
+    /// What is sealed: the primes, and the cofactors of a key that was generated here.
+    fn stored(&self) -> Stored {
+        let (p, q) = self.key.primes();
+        let words = self.params().bits() as usize / 128;
+        let cofactors = Zeroizing::new(self.key.cofactors().map_or([0; 2], |(r, s)| [r, s]));
+        let generated = self.key.cofactors().is_some();
+        let mut secret = Zeroizing::new(Vec::with_capacity(16 * words + 17));
+        // Primes are padded to whole blocks of the arithmetic.
+        for word in p[..words].iter().chain(&q[..words]) {
+            secret.extend_from_slice(&word.to_le_bytes());
+        }
+        secret.push(u8::from(generated));
+        for word in cofactors.iter().filter(|_| generated) {
+            secret.extend_from_slice(&word.to_le_bytes());
+        }
+        Stored {
+            scheme: SchemeId::Paillier,
+            parameter_id: self.params().id(),
+            key: self.id(),
+            parameters: self.params().to_bytes(),
+            secret,
+        }
+    }
+    fn restore(opened: &Opened, insecure: bool) -> Result<Self> {
+        let params = match insecure {
+            true => Params::insecure_from_bytes(opened.parameters())?,
+            false => Params::from_bytes(opened.parameters())?,
+        };
+        let secret = opened.expose_secret();
+        let mut reader = Reader::new("sealed secret key", secret);
+        let mut number = |words: usize| -> Result<Secret> {
+            let mut out = limbs::secret(words);
+            for word in out.iter_mut() {
+                *word = reader.u64()?;
+            }
+            Ok(out)
+        };
+        let words = params.bits() as usize / 128;
+        let (p, q) = (number(words)?, number(words)?);
+        let cofactors = match reader.u8()? {
+            0 => None,
+            1 => Some((reader.u64()?, reader.u64()?)),
+            other => return Err(reader.error(format!("flag {other}"), "0 or 1")),
+        };
+        reader.expect_end()?;
+        // Bases that whoever made the primes did not choose.
+        let mut rng = derived("cipherblas 2026 paillier key from its seal", &[secret]);
+        let key = keys::SecretKey::restore(&p, &q, cofactors, params.is_insecure(), &mut rng)?;
+        let key = Self::assemble(&params, key)?;
+        opened.expect_ids(params.id(), key.id())?;
+        Ok(key)
+    }
 }
+
+cipherblas_scheme::sealed_key!(impl SecretKey, SchemeId::Paillier);
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

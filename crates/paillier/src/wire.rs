@@ -46,7 +46,23 @@ impl Params {
     /// `Wire` for bytes that are not parameters, `Parameter` for parameters that are not valid. Parameters without security
     /// are refused: see [`Params::insecure_from_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_within(bytes, u32::MAX)
+    }
+
+    /// As [`Params::from_bytes`], refusing moduli of more than `largest_bits`: the time of everything that is done with them
+    /// grows with the cube of their length.
+    ///
+    /// # Errors
+    /// As [`Params::from_bytes`].
+    pub fn from_bytes_within(bytes: &[u8], largest_bits: u32) -> Result<Self> {
         let params = Self::insecure_from_bytes(bytes)?;
+        if params.bits() > largest_bits {
+            return Err(Error::Wire {
+                what: "paillier parameters",
+                got: format!("a modulus of {} bits", params.bits()),
+                expected: format!("at most {largest_bits}, as the reader allows"),
+            });
+        }
         if params.is_insecure() {
             return Err(invalid(
                 "bits",

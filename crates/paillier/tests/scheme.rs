@@ -2,7 +2,8 @@
 
 use cipherblas_paillier::{Blinding, Ciphertext, Error, Evaluator, Params, PublicKey, SecretKey};
 use cipherblas_scheme::{
-    Add, AddPlain, Combine, Decrypt, Encrypt, ErrorBound, MulPlain, Scheme, WeightMatrix,
+    Add, AddPlain, AdditiveKey, Combine, Decrypt, Encrypt, ErrorBound, Guarded, Mul, MulPlain,
+    Rotate, Scheme, WeightMatrix,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -465,4 +466,57 @@ fn a_key_of_the_default_size_works() {
         .unwrap();
     let expected: Vec<f64> = values.iter().map(|x| -0.75 * x).collect();
     s.expect(&out[0], &expected, 2f64.powi(-28));
+}
+
+/// For callers that choose the scheme when the program runs: products and rotations are refused by name, the rest is the same.
+#[test]
+fn only_sums_under_the_interface_of_all_schemes() {
+    let mut rng = ChaCha20Rng::seed_from_u64(31);
+    for slots in [1, 4] {
+        let params = Params::builder()
+            .insecure_bits(512)
+            .fraction_bits(20)
+            .integer_bits(12)
+            .value_bits(4)
+            .slots(slots)
+            .build()
+            .unwrap();
+        let secret = SecretKey::generate(&params, &mut rng).unwrap();
+        let key = AdditiveKey::new(&secret);
+        let evaluator = Guarded::new(key.scheme());
+        let values: Vec<f64> = (0..slots).map(|i| i as f64 / 4.0).collect();
+        let x = key.encrypt_at(&values, 1, Some(1.0), &mut rng).unwrap();
+        for (operation, found) in [
+            ("mul", evaluator.mul(&x, &x)),
+            ("square", evaluator.square(&x)),
+            ("mul_sum", evaluator.mul_sum(&[&x], &[&x])),
+        ] {
+            let error = found.err();
+            assert_eq!(
+                error,
+                Some(Error::Unsupported {
+                    scheme: "paillier",
+                    operation,
+                    hint: "use BFV or CKKS for products of encrypted values",
+                })
+            );
+        }
+        assert_eq!(evaluator.can_rotate(1), slots == 1);
+        if slots > 1 {
+            let error = evaluator.rotate(&x, 1).err();
+            assert_eq!(
+                error,
+                Some(Error::Unsupported {
+                    scheme: "paillier",
+                    operation: "rotate",
+                    hint: "slots cannot be rotated: encrypt one value to a ciphertext",
+                })
+            );
+        }
+        let twice: Vec<f64> = values.iter().map(|v| 2.0 * v).collect();
+        let sum = evaluator.rotate_sum(&[&x, &x], &[0, slots as i64]).unwrap();
+        assert_eq!(key.decrypt(&sum).unwrap(), twice);
+        let copy = evaluator.rotate(&x, slots as i64).unwrap();
+        assert_eq!(key.decrypt(&copy).unwrap(), values);
+    }
 }

@@ -101,7 +101,7 @@ impl SecretKey {
     pub fn id(&self) -> KeyId {
         self.id
     }
-    /// The ternary coefficients, for storage under a passphrase.
+    /// **Exposes the secret**: the ternary coefficients.
     pub fn expose_coefficients(&self) -> &[i8] {
         &self.coefficients
     }

@@ -2,7 +2,7 @@
 //! are packed to the width of their prime and checked to be below it; halves that came from a seed stay a seed.
 
 use crate::evaluation::{EvaluationKeys, galois_elements};
-use crate::keys::{PublicKey, expand};
+use crate::keys::{PublicKey, SecretKey, expand};
 use crate::poly::{Basis, Ntt, Poly};
 use crate::ring::Ring;
 use crate::switch::KeySwitchKey;
@@ -12,6 +12,7 @@ use cipherblas_scheme::{KeySet, Result};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Bytes of a polynomial over `basis`.
 pub fn poly_bytes(ring: &Ring, basis: Basis) -> usize {
@@ -207,4 +208,36 @@ pub fn read_evaluation_keys(
         relinearization,
         galois,
     })
+}
+
+/// Bytes of a secret key.
+pub fn secret_key_bytes(ring: &Ring) -> usize {
+    ring.degree().div_ceil(4)
+}
+
+/// **Exposes the secret**, for [`sealed`](cipherblas_scheme::sealed): coefficients plus one, two bits each, the lowest first.
+/// Constant time in them. `room` bytes are reserved at the end, so that what is appended leaves no copy behind.
+pub fn expose_secret_key(key: &SecretKey, room: usize) -> Zeroizing<Vec<u8>> {
+    let coefficients = key.expose_coefficients();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(secret_key_bytes(key.ring()) + room));
+    bytes.extend(coefficients.chunks(4).map(|four| {
+        let digits = four.iter().enumerate();
+        digits.fold(0u8, |byte, (i, &c)| byte | ((c + 1) as u8) << (2 * i))
+    }));
+    bytes
+}
+
+/// Reads what [`expose_secret_key`] wrote; constant time in the coefficients, but for that they are none.
+///
+/// # Errors
+/// `Wire` if bytes are missing, or they are no ternary coefficients of ordinary norm.
+pub fn read_secret_key(reader: &mut Reader<'_>, ring: &Arc<Ring>, id: KeyId) -> Result<SecretKey> {
+    let bytes = reader.raw(secret_key_bytes(ring))?;
+    let mut coefficients = Zeroizing::new(vec![0i8; ring.degree()]);
+    for (four, byte) in coefficients.chunks_mut(4).zip(bytes) {
+        for (i, c) in four.iter_mut().enumerate() {
+            *c = (byte >> (2 * i) & 3) as i8 - 1;
+        }
+    }
+    SecretKey::restore(ring, coefficients, id)
 }

@@ -220,10 +220,16 @@ fn cipher(passphrase: &[u8], salt: &[u8], cost: Cost) -> Result<XChaCha20Poly130
 /// and `fn restore(opened: &Opened, insecure: bool) -> Result<Self>`.
 #[macro_export]
 macro_rules! sealed_key {
-    ($(<$generic:ident: $bound:path>)? $key:ty, $scheme:expr) => {
-        /// At rest, under a passphrase: see [`sealed`]($crate::sealed).
+    (impl<$generic:ident: $bound:path> $key:ty, $scheme:expr) => {
+        $crate::sealed_key!(@methods [$generic: $bound] $key, $scheme);
+    };
+    (impl $key:ty, $scheme:expr) => {
+        $crate::sealed_key!(@methods [] $key, $scheme);
+    };
+    (@methods [$($generic:ident: $bound:path)?] $key:ty, $scheme:expr) => {
+        /// At rest, under a passphrase: see [`sealed`](cipherblas_scheme::sealed).
         impl $(<$generic: $bound>)? $key {
-            /// The key and its parameters under a passphrase, at the ordinary [`Cost`]($crate::sealed::Cost): a good part
+            /// The key and its parameters under a passphrase, at the ordinary [`Cost`](cipherblas_scheme::sealed::Cost): a good part
             /// of a second. Whoever has the bytes can try passphrases on them, as fast as they can afford to: choose one
             /// that is not guessed.
             ///

@@ -97,6 +97,12 @@ impl Coding for Params {
     fn id(&self) -> ParameterId {
         Params::id(self)
     }
+    fn to_bytes(&self) -> Vec<u8> {
+        Params::to_bytes(self)
+    }
+    fn read(bytes: &[u8], secure: bool) -> Result<Self> {
+        Params::read(bytes, secure)
+    }
 
     /// Values times the level's unit, modulo the plaintext modulus, centred. Constant time in the values.
     fn encode<R: CryptoRng + ?Sized>(

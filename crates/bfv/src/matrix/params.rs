@@ -259,7 +259,7 @@ impl Params {
         Self::read(bytes, false)
     }
 
-    fn read(bytes: &[u8], secure: bool) -> Result<Self> {
+    pub(super) fn read(bytes: &[u8], secure: bool) -> Result<Self> {
         coded::read_parameters(
             SchemeId::Bfv,
             bytes,

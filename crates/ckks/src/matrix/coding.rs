@@ -75,6 +75,12 @@ impl Coding for Params {
     fn id(&self) -> ParameterId {
         Params::id(self)
     }
+    fn to_bytes(&self) -> Vec<u8> {
+        Params::to_bytes(self)
+    }
+    fn read(bytes: &[u8], secure: bool) -> Result<Self> {
+        Params::read(bytes, secure)
+    }
 
     /// Values times the scale, rounded to one of the two neighbouring integers at random so that the mean is right: the
     /// errors of roundings are then independent of values and of each other. Constant time in the values.

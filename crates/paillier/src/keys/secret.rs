@@ -144,9 +144,35 @@ impl SecretKey {
         Self::import(p, q, Some(cofactors), INSECURE_MIN_BITS, rng)
     }
 
+    /// A key from what [`primes`](Self::primes) and [`cofactors`](Self::cofactors) gave, all of it checked again.
+    pub(crate) fn restore<R: CryptoRng + ?Sized>(
+        p: &[u64],
+        q: &[u64],
+        cofactors: Option<(u64, u64)>,
+        insecure: bool,
+        rng: &mut R,
+    ) -> Result<Self> {
+        let least = if insecure {
+            INSECURE_MIN_BITS
+        } else {
+            MIN_BITS
+        };
+        Self::import_words(p, q, cofactors, least, rng)
+    }
+
     fn import<R: CryptoRng + ?Sized>(
         p: &BigUint,
         q: &BigUint,
+        cofactors: Option<(u64, u64)>,
+        least: u64,
+        rng: &mut R,
+    ) -> Result<Self> {
+        Self::import_words(&to_secret(p), &to_secret(q), cofactors, least, rng)
+    }
+
+    fn import_words<R: CryptoRng + ?Sized>(
+        p: &[u64],
+        q: &[u64],
         cofactors: Option<(u64, u64)>,
         least: u64,
         rng: &mut R,
@@ -159,20 +185,19 @@ impl SecretKey {
                 hint: "take both primes from the key's own export, unaltered",
             })
         };
-        if p.bits() != q.bits() {
+        if bits_of(p) != bits_of(q) {
             return refuse("p and q", "primes of different length", "equal lengths");
         }
-        check_bits(2 * p.bits(), least)?;
-        let (p, q) = (to_secret(p), to_secret(q));
-        if !far_apart(&p, &q, bits_of(&p)) {
+        check_bits(2 * bits_of(p), least)?;
+        if !far_apart(p, q, bits_of(p)) {
             return refuse("p and q", "primes close together", "a large difference");
         }
-        for (what, prime) in [("p", &p), ("q", &q)] {
+        for (what, prime) in [("p", p), ("q", q)] {
             if prime[0] & 1 == 0 || !prime::check_prime(prime, rng)? {
                 return refuse(what, "a composite number", "a prime");
             }
         }
-        Self::assemble(&p, &q, cofactors, Origin::Imported, rng)
+        Self::assemble(p, q, cofactors, Origin::Imported, rng)
     }
 
     fn assemble<R: CryptoRng + ?Sized>(

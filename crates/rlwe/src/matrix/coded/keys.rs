@@ -3,8 +3,10 @@ use super::{CodedEvaluator, Coding, Encryptor};
 use crate::evaluation::EvaluationKeys;
 use crate::keys::{PublicKey, SecretKey};
 use crate::matrix::{Block, transpose};
+use crate::wire;
 use cipherblas_scheme::matrix::BlockShape;
-use cipherblas_scheme::wire::{Fingerprint, KeyId};
+use cipherblas_scheme::sealed::{Opened, Stored};
+use cipherblas_scheme::wire::{Fingerprint, KeyId, Reader};
 use cipherblas_scheme::{
     DecryptMatrix, EncryptMatrix, Error, Lines, MatrixKeySet, Result, Verdict,
 };
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 /// The owner's key: encrypts and decrypts blocks, makes the other keys.
 ///
-/// Redacted in debug output, zeroized on drop, not clonable, not serializable. Results are for the owner: decryption that can
+/// Redacted in debug output, zeroized on drop, not clonable, kept under a passphrase only. Results are for the owner: decryption that can
 /// be shown to others (noise flooding) is not offered for blocks.
 pub struct CodedSecretKey<C: Coding> {
     params: C,
@@ -60,6 +62,25 @@ impl<C: Coding> CodedSecretKey<C> {
             key: SecretKey::generate(params.ring().ring(), rng)?,
         })
     }
+    /// What is sealed: the coefficients.
+    fn stored(&self) -> Stored {
+        Stored {
+            scheme: C::SCHEME,
+            parameter_id: self.params.id(),
+            key: self.id(),
+            parameters: self.params.to_bytes(),
+            secret: wire::expose_secret_key(&self.key, 0),
+        }
+    }
+    fn restore(opened: &Opened, insecure: bool) -> Result<Self> {
+        let params = C::read(opened.parameters(), !insecure)?;
+        opened.expect_ids(params.id(), opened.key())?;
+        let mut reader = Reader::new("sealed secret key", opened.expose_secret());
+        let key = wire::read_secret_key(&mut reader, params.ring().ring(), opened.key())?;
+        reader.expect_end()?;
+        Ok(Self { params, key })
+    }
+
     /// The parameters.
     pub fn params(&self) -> &C {
         &self.params
@@ -106,6 +127,8 @@ impl<C: Coding> CodedSecretKey<C> {
         Ok(Arc::new(keys))
     }
 }
+
+cipherblas_scheme::sealed_key!(impl<C: Coding> CodedSecretKey<C>, C::SCHEME);
 
 impl<C: Coding> fmt::Debug for CodedSecretKey<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

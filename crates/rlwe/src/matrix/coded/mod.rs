@@ -85,6 +85,13 @@ pub trait Coding: Clone + PartialEq + Send + Sync + Debug + 'static {
     fn ring(&self) -> &Arc<MatrixRing>;
     /// Hash of everything that defines the parameters.
     fn id(&self) -> ParameterId;
+    /// The parameters in their envelope.
+    fn to_bytes(&self) -> Vec<u8>;
+    /// Reads parameters and validates them, refusing those without security if it is asked for.
+    ///
+    /// # Errors
+    /// `Wire`, `Parameter`.
+    fn read(bytes: &[u8], secure: bool) -> Result<Self>;
     /// Integers for values at a level, and the bounds of their encryption. Values and declared bound are checked.
     ///
     /// # Errors
