@@ -1,11 +1,13 @@
-"""Matrix products of other libraries, timed on request: NumPy in clear, ``desilofhe``, ``concrete-ml-extensions``, ``openfhe-numpy``.
+"""Matrix products of other libraries, timed on request.
+
+NumPy in clear, ``desilofhe``, ``concrete-ml-extensions``, ``openfhe-numpy``.
 
 Answers one JSON object per line, so that the caller can interleave its own measurements with these:
 
     {"op": "dgemm", "rows": 1024, "inner": 1024, "cols": 1024, "seconds": 0.2}  ->  {"ms": [20.5, ...], "note": "..."}
 
-It first says which libraries are there: {"versions": {"numpy": "2.4.6"}, "absent": {"openfhe-numpy": "why"}}. Errors are
-answers too: {"error": "..."}. Results are compared with NumPy's before a time is given.
+It first says which libraries are there: {"versions": {"numpy": "2.4.6"}, "absent": {"openfhe-numpy": "why"}}. Errors
+are answers too: {"error": "..."}. Results are compared with NumPy's before a time is given.
 
 The argument is the number of threads.
 """
@@ -33,7 +35,7 @@ clock = time.perf_counter  # as the last request wanted it
 
 
 def sample(call, seconds, first=None):
-    """Times of single calls in milliseconds, for about `seconds`, at least one; `first` is one that was taken before."""
+    """Times of single calls in milliseconds, for about `seconds`, at least one; `first` was taken before."""
     if first is not None and first >= seconds:
         return [first * 1e3]
     start = time.perf_counter()
@@ -123,7 +125,10 @@ def cme(inner, cols):
     a = source.integers(0, top, (1, inner)).astype(np.uint64)
     b = source.integers(0, top, (inner, cols)).astype(np.uint64)
     x = fhext.encrypt_matrix(pkey=secret, crypto_params=parameters, data=a)
-    call = lambda: fhext.matrix_multiplication(encrypted_matrix=x, data=b, compression_key=key)
+
+    def call():
+        return fhext.matrix_multiplication(encrypted_matrix=x, data=b, compression_key=key)
+
     start = time.perf_counter()
     product = call()
     first = time.perf_counter() - start

@@ -32,7 +32,9 @@ BATCH = 16  # calls between two looks at the clock where a call takes microsecon
 def weights(count, seed):
     """Signed integers of 53 bits, as a double in (-1, 1) has in fixed point."""
     source = random.Random(seed)
-    return [source.choice((-1, 1)) * (source.getrandbits(WEIGHT_BITS - 1) | 1 << (WEIGHT_BITS - 1)) for _ in range(count)]
+    return [
+        source.choice((-1, 1)) * (source.getrandbits(WEIGHT_BITS - 1) | 1 << (WEIGHT_BITS - 1)) for _ in range(count)
+    ]
 
 
 def doubles(count, seed):
@@ -69,7 +71,11 @@ class Library:
 
     def rows(self, count):
         """(call, its first result in clear, note): `count` rows of a plain matrix, each times the same vector."""
-        return (lambda: [self.dot(self.weights, self.cts) for _ in range(count)]), (lambda out: self.decrypted(out[0])), ""
+        return (
+            (lambda: [self.dot(self.weights, self.cts) for _ in range(count)]),
+            (lambda out: self.decrypted(out[0])),
+            "",
+        )
 
     def timed(self, op):
         """(call, operations done by it, note)."""
@@ -128,7 +134,7 @@ class Phe(Library):
 
 
 class PheRaw(Library):
-    """Integers only: ``raw_encrypt``, ``raw_decrypt`` and the modular functions beneath, without objects or exponents."""
+    """Integers only: ``raw_encrypt``, ``raw_decrypt`` and the modular functions beneath, no objects, no exponents."""
 
     def __init__(self, bits):
         import phe
@@ -219,7 +225,11 @@ class Heu(Library):
         column = self.kit.encryptor().encrypt(self.array([[value] for value in self.values]))
         matrix = self.array([self.weights] * count)
         matmul, decrypt = self.kit.evaluator().matmul, self.kit.decryptor().decrypt
-        return (lambda: matmul(matrix, column)), (lambda out: int(decrypt(out).to_numpy()[0][0])), f"matmul on {count} threads"
+        return (
+            (lambda: matmul(matrix, column)),
+            (lambda out: int(decrypt(out).to_numpy()[0][0])),
+            f"matmul on {count} threads",
+        )
 
 
 class HeuIpcl(Heu):
@@ -267,7 +277,11 @@ class Pypaillier(Library):
             "scale53": lambda: self.library.multiply_integers_public(self.public, cts, scalars),
         }
         if op == "add":  # the sum of all: one addition less than terms
-            return (lambda: self.library.add_many(self.public, self.cts)), len(self.cts) - 1, f"a sum of {len(self.cts)} in one call"
+            return (
+                (lambda: self.library.add_many(self.public, self.cts)),
+                len(self.cts) - 1,
+                f"a sum of {len(self.cts)} in one call",
+            )
         if op in many:
             return many[op], count, f"{count} in one call"
         return super().timed(op)

@@ -12,7 +12,7 @@ import sys
 import matplotlib
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
+import matplotlib.pyplot as plt
 
 KINDS = {"plain_enc": "plain x encrypted", "enc_enc": "encrypted x encrypted"}
 COLOURS = {"plain_enc": "#1f77b4", "enc_enc": "#d62728"}
@@ -23,7 +23,7 @@ PUBLISHED = {
     "plain_enc": [(4096, 17.1, 1.47, "Bae et al., CRYPTO 2024")],
     "enc_enc": [(4096, 85.0, None, "Park, EUROCRYPT 2025 (about)")],
 }
-BAND = (4, 12, "arXiv 2503.16080: \"4-12 times\"")
+BAND = (4, 12, 'arXiv 2503.16080: "4-12 times"')
 GOALS = {"plain_enc": {2048: 8, 4096: 8}, "enc_enc": {2048: 20, 4096: 16}}
 
 
@@ -55,7 +55,9 @@ def draw(rows, path):
         sizes = sorted(times)
         label = f"in clear (NumPy), {threads_of(threads)}"
         time.plot(sizes, [times[d] for d in sizes], style[threads], color="#7f7f7f", marker=".", label=label)
-    for (kind, threads), times in sorted(encrypted.items(), key=lambda entry: (entry[0][0] != "plain_enc", entry[0][1])):
+    for (kind, threads), times in sorted(
+        encrypted.items(), key=lambda entry: (entry[0][0] != "plain_enc", entry[0][1])
+    ):
         sizes = sorted(times)
         drawn = {"color": COLOURS[kind], "marker": ".", "label": f"{KINDS[kind]}, {threads_of(threads)}"}
         time.plot(sizes, [times[d][0] for d in sizes], style[threads], **drawn)
@@ -68,7 +70,9 @@ def draw(rows, path):
             if there is not None:
                 ratio.plot([size], [seconds / there], label=f"{label}, {seconds / there:.1f} times", **hollow)
         goals = GOALS[kind]
-        ratio.plot(list(goals), list(goals.values()), "_", color=COLOURS[kind], ms=14, mew=2, label=f"goal, {KINDS[kind]}")
+        ratio.plot(
+            list(goals), list(goals.values()), "_", color=COLOURS[kind], ms=14, mew=2, label=f"goal, {KINDS[kind]}"
+        )
     low, high, who = BAND
     ratio.axhspan(low, high, color="#7f7f7f", alpha=0.15, label=f"published, other machine: {who}")
     time.set(title="Time", ylabel="seconds")

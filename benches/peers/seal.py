@@ -223,7 +223,7 @@ class NttSetup:
         params.set_poly_modulus_degree(degree)
         params.set_coeff_modulus(seal.CoeffModulus.Create(degree, [NTT_PRIME_BITS] * 3))
         params.set_plain_modulus(seal.PlainModulus.Batching(degree, 20))
-        context = seal.SEALContext(params, True, getattr(seal.SEC_LEVEL_TYPE, "NONE"))
+        context = seal.SEALContext(params, True, seal.SEC_LEVEL_TYPE.NONE)
         if not context.parameters_set():
             raise RuntimeError(context.parameters_error_message())
         keygen = seal.KeyGenerator(context)
@@ -350,7 +350,11 @@ def measure(op, degree=0, threads=1, seconds=0.2, clock="wall"):
     if op.startswith(("bfv/", "ckks/")) and op != "ckks/dot":
         scheme, name = op.split("/")
         setup = {"bfv": bfv, "ckks": ckks}[scheme](degree)
-        note = f"{name.replace('_', ' and ')}, {setup.note}" if name in ("encode_encrypt", "decrypt_decode") else setup.note
+        note = (
+            f"{name.replace('_', ' and ')}, {setup.note}"
+            if name in ("encode_encrypt", "decrypt_decode")
+            else setup.note
+        )
         return sample(getattr(setup, name), seconds), note
     if op == "ckks/dot":
         x, y = tenseal_dot(threads)
@@ -371,7 +375,17 @@ def operations():
     for degree in NTT_DEGREES:
         yield "ntt", degree
         yield "ntt_inverse", degree
-    for name in ("mul_relin_rescale", "multiply", "rotate", "encode", "decode", "encrypt", "encode_encrypt", "decrypt", "decrypt_decode"):
+    for name in (
+        "mul_relin_rescale",
+        "multiply",
+        "rotate",
+        "encode",
+        "decode",
+        "encrypt",
+        "encode_encrypt",
+        "decrypt",
+        "decrypt_decode",
+    ):
         for degree in CKKS_DEGREES:
             yield f"ckks/{name}", degree
     for name in ("mul_relin", "multiply", "rotate", "encode_encrypt", "decrypt_decode", "combine"):
@@ -396,7 +410,9 @@ def serve():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("threads", nargs="?", help="not used: requests say how many threads TenSEAL gets, SEAL has none")
+    parser.add_argument(
+        "threads", nargs="?", help="not used: requests say how many threads TenSEAL gets, SEAL has none"
+    )
     parser.add_argument("--table", action="store_true", help="time everything and print one JSON list")
     parser.add_argument("--seconds", type=float, default=1.0, help="time spent on each operation (with --table)")
     arguments = parser.parse_args()

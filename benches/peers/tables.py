@@ -1,7 +1,7 @@
 """The rows of encrypted linear algebra as tables for docs/performance.md.
 
-    python tables.py target/bench/summary.json                              prints them
-    python tables.py target/bench/summary.json --into docs/performance.md   puts them in their place there
+python tables.py target/bench/summary.json                              prints them
+python tables.py target/bench/summary.json --into docs/performance.md   puts them in their place there
 """
 
 import collections
@@ -45,7 +45,10 @@ def grouped(rows, wanted):
 def products(rows):
     """Encrypted products beside plain ones."""
     kinds = ("linalg/plain_enc/", "linalg/enc_enc/", "linalg/bfv_", "linalg/gram/")
-    print("| product | threads | ours (ms) | 10^9 multiply-adds/s | NumPy in clear (ms) | times NumPy's | goal | encrypt, decrypt (ms) | ciphertexts |")
+    print(
+        "| product | threads | ours (ms) | 10^9 multiply-adds/s | NumPy in clear (ms) | times NumPy's | goal "
+        "| encrypt, decrypt (ms) | ciphertexts |"
+    )
     print("|---|---:|---:|---:|---:|---:|---|---:|---:|")
     for (name, threads), group in grouped(rows, lambda name: name.startswith(kinds)).items():
         row = next((row for row in group if row["peer"].startswith(PLAIN)), group[0])

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: Criterion benchmarks, then one program that runs ours and the peers side by side.
 
+use crate::venv::{self, pip, quiet};
 use crate::workspace::{Workspace, cargo, root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -177,7 +178,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
     if let Some(threads) = options.threads {
         summary.args(["--threads", &threads.to_string()]);
     }
-    let python = python(&folder.join("venv"));
+    let python = venv::existing(&folder.join("venv"));
     match &python {
         Ok(python) => {
             for peer in &PEERS {
@@ -248,28 +249,13 @@ fn criterion(workspace: &Workspace) -> Result<bool, String> {
     Ok(complete)
 }
 
-/// The interpreter of the virtual environment, made where it is missing.
-fn python(venv: &Path) -> Result<PathBuf, String> {
-    let python = venv.join("bin/python");
-    if quiet(Command::new(&python).args(["-c", ""])).is_err() {
-        quiet(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
-    }
-    Ok(python)
-}
-
-/// Installs a peer where it is missing or has another version. Only wheels: the machine may have no compilers.
+/// Installs a peer where it is missing or has another version.
 fn install(python: &Path, peer: &Peer) -> Result<(), String> {
     if imports(python, peer).is_ok() {
         return Ok(());
     }
     println!("installing {}", peer.requirements.join(" "));
-    let pip = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:"];
-    quiet(
-        Command::new(python)
-            .args(pip)
-            .arg("--disable-pip-version-check")
-            .args(peer.requirements),
-    )?;
+    quiet(pip(python).args(peer.requirements))?;
     imports(python, peer)
 }
 
@@ -285,29 +271,6 @@ fn imports(python: &Path, peer: &Peer) -> Result<(), String> {
         }
     }
     quiet(Command::new(python).args(["-c", &program]))
-}
-
-/// Runs a command; its last line of complaint is the error.
-fn quiet(command: &mut Command) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .map_err(|error| format!("{name}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let last = complaint
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("no message")
-        .to_owned();
-    Err(format!(
-        "{}: {last}",
-        Path::new(&name)
-            .file_name()
-            .map_or(name.clone(), |n| n.to_string_lossy().into_owned())
-    ))
 }
 
 #[cfg(test)]
@@ -362,14 +325,5 @@ mod tests {
         };
         let error = imports(Path::new("python3"), &peer).unwrap_err();
         assert!(error.contains("python3"), "{error}");
-    }
-
-    #[test]
-    fn a_failing_command_says_why() {
-        let error =
-            quiet(Command::new("sh").args(["-c", "echo first >&2; echo the reason >&2; exit 3"]))
-                .unwrap_err();
-        assert_eq!(error, "sh: the reason");
-        assert!(quiet(&mut Command::new("/nonexistent/program")).is_err());
     }
 }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 pub(crate) struct Counts {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
+    pub(crate) skipped: usize,
 }
 
 impl Counts {
-    /// Adds what a line of libtest's output reports, e.g. `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
-    fn read(&mut self, line: &str) {
+    /// Adds what a line of libtest's output reports, e.g. `test result: ok. 3 passed; 0 failed; 1 ignored; ...`. Ignored tests are
+    /// for other runs, and not counted.
+    fn libtest(&mut self, line: &str) {
         let Some((_, report)) = line.split_once("test result: ") else {
             return;
         };
@@ -25,6 +27,40 @@ impl Counts {
         };
         self.passed += number("passed");
         self.failed += number("failed");
+    }
+
+    /// Adds what the closing line of pytest reports, e.g. `=== 1 failed, 3 passed, 2 skipped, 1 error in 0.12s ===`. An error in a
+    /// fixture or a file is a failure; an expected failure is skipped.
+    pub(crate) fn pytest(&mut self, line: &str) {
+        let line = line.trim_matches(|c| c == '=' || c == ' ');
+        let Some((report, time)) = line.rsplit_once(" in ") else {
+            return;
+        };
+        let seconds = time
+            .split(' ')
+            .next()
+            .and_then(|time| time.strip_suffix('s'));
+        if seconds.is_none_or(|seconds| seconds.parse::<f64>().is_err()) {
+            return;
+        }
+        let mut found = Self::default();
+        for part in report.split(", ") {
+            let Some((number, word)) = part.split_once(' ') else {
+                return;
+            };
+            let Ok(number) = number.parse::<usize>() else {
+                return;
+            };
+            match word {
+                "passed" => found.passed += number,
+                "failed" | "error" | "errors" => found.failed += number,
+                "skipped" | "xfailed" => found.skipped += number,
+                _ => {}
+            }
+        }
+        self.passed += found.passed;
+        self.failed += found.failed;
+        self.skipped += found.skipped;
     }
 }
 
@@ -78,10 +114,14 @@ impl Runner {
         let mut total = Counts::default();
         for step in &self.steps {
             match &step.outcome {
-                Outcome::Passed(counts) => total.passed += counts.passed,
+                Outcome::Passed(counts) => {
+                    total.passed += counts.passed;
+                    total.skipped += counts.skipped;
+                }
                 Outcome::Failed(counts, _) => {
                     total.passed += counts.passed;
                     total.failed += counts.failed.max(1);
+                    total.skipped += counts.skipped;
                 }
                 Outcome::Skipped(_) => {}
             }
@@ -96,6 +136,10 @@ impl Runner {
         for step in &self.steps {
             time += step.time;
             let (word, detail) = match &step.outcome {
+                Outcome::Passed(c) if c.skipped > 0 => (
+                    "passed",
+                    format!("{} tests, {} skipped", c.passed, c.skipped),
+                ),
                 Outcome::Passed(c) if c.passed > 0 => ("passed", format!("{} tests", c.passed)),
                 Outcome::Passed(_) => ("passed", String::new()),
                 Outcome::Failed(_, reason) => ("FAILED", reason.clone()),
@@ -109,7 +153,13 @@ impl Runner {
         }
         println!("{:<44} {:<8} {:>7.1} s", "total", "", time.as_secs_f64());
         let total = self.totals();
-        println!("{} passed, {} failed", total.passed, total.failed);
+        match total.skipped {
+            0 => println!("{} passed, {} failed", total.passed, total.failed),
+            skipped => println!(
+                "{} passed, {} failed, {skipped} skipped",
+                total.passed, total.failed
+            ),
+        }
         total.failed == 0
     }
 }
@@ -124,8 +174,28 @@ pub(crate) fn check(command: &mut Command) -> Outcome {
     }
 }
 
+/// Runs several programs, all of them even if one fails; passes when all of them do.
+pub(crate) fn check_all(commands: &mut [Command]) -> Outcome {
+    let mut failures = Vec::new();
+    for command in commands {
+        if let Outcome::Failed(_, reason) = check(command) {
+            failures.push(format!("{}: {reason}", name(command)));
+        }
+    }
+    if failures.is_empty() {
+        Outcome::Passed(Counts::default())
+    } else {
+        Outcome::Failed(Counts::default(), failures.join("; "))
+    }
+}
+
 /// Runs libtest programs through cargo, showing their output and counting their tests. That none ran is a failure.
 pub(crate) fn tests(command: &mut Command) -> Outcome {
+    counted(command, Counts::libtest)
+}
+
+/// Runs a program that tests, showing its output and counting its tests by what each line says. That none ran is a failure.
+pub(crate) fn counted(command: &mut Command, read: impl Fn(&mut Counts, &str)) -> Outcome {
     println!("$ {}", shown(command));
     let mut child = match command.stdout(Stdio::piped()).spawn() {
         Ok(child) => child,
@@ -136,7 +206,7 @@ pub(crate) fn tests(command: &mut Command) -> Outcome {
         for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
-            counts.read(&line);
+            read(&mut counts, &line);
         }
     }
     match child.wait() {
@@ -165,13 +235,23 @@ fn shown(command: &Command) -> String {
     let variables = command
         .get_envs()
         .filter_map(|(k, v)| Some(format!("{}={:?}", k.to_string_lossy(), v?)));
-    let program = std::path::Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
-    let words = std::iter::once(program)
-        .chain(command.get_args())
+    let arguments = command
+        .get_args()
         .map(|word| word.to_string_lossy().into_owned());
-    variables.chain(words).collect::<Vec<_>>().join(" ")
+    variables
+        .chain([name(command)])
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The program's name without its folder.
+fn name(command: &Command) -> String {
+    std::path::Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program())
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -179,7 +259,11 @@ mod tests {
     use super::*;
 
     fn counts(passed: usize, failed: usize) -> Counts {
-        Counts { passed, failed }
+        Counts {
+            passed,
+            failed,
+            skipped: 0,
+        }
     }
 
     #[test]
@@ -191,9 +275,56 @@ mod tests {
             "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s",
             "7 passed; 7 failed",
         ] {
-            total.read(line);
+            total.libtest(line);
         }
         assert_eq!(total, counts(15, 2));
+    }
+
+    #[test]
+    fn counts_are_read_from_the_closing_line_of_pytest() {
+        let read = |line: &str| {
+            let mut counts = Counts::default();
+            counts.pytest(line);
+            (counts.passed, counts.failed, counts.skipped)
+        };
+        assert_eq!(read("3 passed in 0.12s"), (3, 0, 0));
+        assert_eq!(
+            read(
+                "===== 2 failed, 30 passed, 1 skipped, 4 deselected, 1 xfailed, 2 errors in 71.03s (0:01:11) ====="
+            ),
+            (30, 4, 2)
+        );
+        assert_eq!(
+            read("====== 1 passed, 1 warning, 1 error in 0.50s ======"),
+            (1, 1, 0)
+        );
+        for other in [
+            "no tests ran in 0.01s",
+            "tests/test_a.py ..F   [100%]",
+            "E   assert 3 passed in 2 tries",
+            "3 passed in time",
+            "3 passed",
+            "",
+        ] {
+            assert_eq!(read(other), (0, 0, 0), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn all_programs_run_even_after_a_failure() {
+        let shell = |text: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", text]);
+            command
+        };
+        assert_eq!(
+            check_all(&mut [shell("exit 0"), shell("exit 0")]),
+            Outcome::Passed(counts(0, 0))
+        );
+        let Outcome::Failed(_, reason) = check_all(&mut [shell("exit 3"), shell("exit 4")]) else {
+            panic!("both fail")
+        };
+        assert!(reason.contains('3') && reason.contains('4'), "{reason}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::runner::{Counts, Outcome, Runner, check, tests};
 use crate::workspace::{Workspace, cargo};
-use crate::{deny, direction};
+use crate::{deny, direction, python};
 use std::process::Command;
 
 /// How much of the property tests runs.
@@ -35,10 +35,57 @@ enum Backend {
     Scalar,
 }
 
-/// Runs all steps; `true` if nothing failed.
-pub(crate) fn run(extent: Extent) -> Result<bool, String> {
-    let workspace = Workspace::load()?;
+/// Whose steps run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Languages {
+    All,
+    Rust,
+    Python,
+}
+
+/// What to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    extent: Extent,
+    languages: Languages,
+}
+
+impl Options {
+    /// Reads the arguments after `test`.
+    pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
+        let mut options = Self {
+            extent: Extent::Ordinary,
+            languages: Languages::All,
+        };
+        for argument in arguments {
+            match (*argument, options.languages) {
+                ("--deep", _) => options.extent = Extent::Deep,
+                ("--rust", Languages::All) => options.languages = Languages::Rust,
+                ("--python", Languages::All) => options.languages = Languages::Python,
+                ("--rust" | "--python", _) => {
+                    return Err("test: got a second language; none runs all".into());
+                }
+                (other, _) => return Err(format!("test: unknown option {other:?}")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs the steps; `true` if nothing failed.
+pub(crate) fn run(options: &Options) -> Result<bool, String> {
     let mut runner = Runner::default();
+    if options.languages != Languages::Python {
+        rust(options.extent, &mut runner)?;
+    }
+    if options.languages != Languages::Rust {
+        python::steps(options.extent, &mut runner);
+    }
+    Ok(runner.finish())
+}
+
+fn rust(extent: Extent, runner: &mut Runner) -> Result<(), String> {
+    let workspace = Workspace::load()?;
     runner.step("format", || {
         check(cargo().args(["fmt", "--all", "--", "--check"]))
     });
@@ -77,10 +124,10 @@ pub(crate) fn run(extent: Extent) -> Result<bool, String> {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     });
-    examples(&workspace, &mut runner);
+    examples(&workspace, runner);
     runner.step("licences, bans, sources", deny::offline_checks);
     runner.step("advisories", deny::advisories);
-    Ok(runner.finish())
+    Ok(())
 }
 
 fn directions(workspace: &Workspace) -> Outcome {
@@ -176,10 +223,35 @@ fn examples(workspace: &Workspace, runner: &mut Runner) {
             match check(cargo().args(run)) {
                 Outcome::Passed(_) => Outcome::Passed(Counts {
                     passed: 1,
-                    failed: 0,
+                    ..Counts::default()
                 }),
                 other => other,
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_checked() {
+        let options = |extent, languages| Ok(Options { extent, languages });
+        assert_eq!(
+            Options::parse(&[]),
+            options(Extent::Ordinary, Languages::All)
+        );
+        assert_eq!(
+            Options::parse(&["--python"]),
+            options(Extent::Ordinary, Languages::Python)
+        );
+        assert_eq!(
+            Options::parse(&["--rust", "--deep"]),
+            options(Extent::Deep, Languages::Rust)
+        );
+        for bad in [&["--fast"][..], &["--rust", "--python"], &["deep"]] {
+            assert!(Options::parse(bad).is_err(), "{bad:?}");
+        }
     }
 }

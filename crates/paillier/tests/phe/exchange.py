@@ -1,6 +1,6 @@
 """The other side of the test `python_paillier_itself`: reads what we wrote, answers with what python-paillier writes.
 
-    python exchange.py FOLDER      # private.json, number.json, list.json in FOLDER; one JSON object on standard output
+python exchange.py FOLDER      # private.json, number.json, list.json in FOLDER; one JSON object on standard output
 """
 
 import base64

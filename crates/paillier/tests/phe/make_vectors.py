@@ -1,6 +1,6 @@
 """Writes golden/phe/vectors.json with python-paillier itself: keys and numbers exactly as it serialises them.
 
-    python make_vectors.py > ../golden/phe/vectors.json        # needs phe, click
+python make_vectors.py > ../golden/phe/vectors.json        # needs phe, click
 """
 
 import json
