@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`array`] | [`EncryptedArray`]: NumPy's semantics in 0 to 2 dimensions, packings chosen and aligned by itself |
 //! | [`packing`] | where values lie in slots |
 //! | [`blocks`] | [`BlockMatrix`]: matrices of any size in blocks of lines, for products at the speed of plain ones |
 //! | [`encrypted`] | [`EncryptedVector`], [`EncryptedMatrix`], [`PlainMatrix`] |
@@ -31,6 +32,7 @@
 //! # Ok::<(), cipherblas_scheme::Error>(())
 //! ```
 
+pub mod array;
 pub mod blocks;
 pub mod encrypted;
 mod kernel;
@@ -40,6 +42,7 @@ pub mod polynomial;
 pub mod shape;
 mod wire;
 
+pub use array::{ArrayOptions, ArrayPacking, Computes, EncryptedArray, Index, PlainArray};
 pub use blocks::{BlockMatrix, BlockOptions, Format, Store};
 pub use encrypted::{
     BatchPacking, EncryptOptions, EncryptedBatch, EncryptedMatrix, EncryptedVector, MatmulMethod,

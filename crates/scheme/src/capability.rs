@@ -24,6 +24,8 @@ pub trait Value: Copy + Debug + PartialEq + Send + Sync + 'static {
     const ONE: Self;
     /// A bound on the absolute value, for the bounds that schemes and plans keep: exact, or rounded up.
     fn magnitude(self) -> f64;
+    /// `-self`, unless it is out of range.
+    fn checked_neg(self) -> Option<Self>;
 }
 
 impl Value for f64 {
@@ -31,6 +33,9 @@ impl Value for f64 {
     const ONE: Self = 1.0;
     fn magnitude(self) -> f64 {
         self.abs()
+    }
+    fn checked_neg(self) -> Option<Self> {
+        Some(-self)
     }
 }
 
@@ -46,6 +51,9 @@ impl Value for i64 {
         } else {
             near
         }
+    }
+    fn checked_neg(self) -> Option<Self> {
+        i64::checked_neg(self)
     }
 }
 

@@ -127,6 +127,8 @@ code! {
         Job = 10, "job";
         /// Lines of an encrypted matrix in coefficients.
         MatrixBlock = 11, "encrypted matrix block";
+        /// One encrypted value: an array without dimensions.
+        Scalar = 12, "encrypted scalar";
         /// Parameters and an object made with them ([`bundle`]).
         Bundle = 13, "bundle";
     }

@@ -22,11 +22,11 @@ use std::sync::Arc;
 /// Cloning shares the ciphertexts. Data go in and come out row by row, whatever the packing.
 #[derive(Clone)]
 pub struct EncryptedMatrix<S: Scheme> {
-    pub(super) evaluator: S,
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    pub(super) packing: MatrixPacking,
-    pub(super) blocks: Blocks<S>,
+    pub(crate) evaluator: S,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) packing: MatrixPacking,
+    pub(crate) blocks: Blocks<S>,
 }
 
 impl<S: Scheme> fmt::Debug for EncryptedMatrix<S> {
@@ -243,7 +243,7 @@ impl<S: Scheme> EncryptedMatrix<S> {
         self.reshaped(self.rows, self.cols, self.packing, blocks)
     }
 
-    pub(super) fn reshaped(
+    pub(crate) fn reshaped(
         &self,
         rows: usize,
         cols: usize,

@@ -17,10 +17,10 @@ use std::sync::Arc;
 /// Cloning shares the ciphertexts. A vector of length 1 is an encrypted scalar: [`mul`](Self::mul) broadcasts it.
 #[derive(Clone)]
 pub struct EncryptedVector<S: Scheme> {
-    pub(super) evaluator: S,
-    pub(super) len: usize,
-    pub(super) packing: VectorPacking,
-    pub(super) blocks: Blocks<S>,
+    pub(crate) evaluator: S,
+    pub(crate) len: usize,
+    pub(crate) packing: VectorPacking,
+    pub(crate) blocks: Blocks<S>,
 }
 
 impl<S: Scheme> fmt::Debug for EncryptedVector<S> {
@@ -184,7 +184,7 @@ impl<S: Scheme> EncryptedVector<S> {
         }
     }
 
-    pub(super) fn scalar(evaluator: &S, ct: S::Ciphertext) -> Result<Self> {
+    pub(crate) fn scalar(evaluator: &S, ct: S::Ciphertext) -> Result<Self> {
         Ok(Self {
             evaluator: evaluator.clone(),
             len: 1,

@@ -72,7 +72,7 @@ pub(crate) fn inner_axis<S: Combine + MulPlain + Rotate>(
                         let c = j as i64 + k;
                         (0..n as i64)
                             .contains(&c)
-                            .then_some((o * n + j, i * n + c as usize))
+                            .then(|| (o * n + j, i * n + c as usize))
                     },
                     weights,
                 )

@@ -10,6 +10,7 @@
 //! | [`matmul_plain`] | products with a plain matrix on either side |
 //! | [`matmul_cipher`] | encrypted matrix x encrypted matrix, Gram matrix |
 //! | [`matmul_small`] | the same, for factors in skewed packing |
+//! | [`moves`] | rearrangements planned before they run, their result repeated by doubling |
 //! | [`transpose`] | transposition, slicing, stacking |
 
 pub(crate) mod combine;
@@ -19,6 +20,7 @@ pub(crate) mod matmul_cipher;
 pub(crate) mod matmul_plain;
 pub(crate) mod matmul_small;
 pub(crate) mod matvec;
+pub(crate) mod moves;
 pub(crate) mod reduce;
 pub(crate) mod slots;
 pub(crate) mod transpose;

@@ -246,7 +246,7 @@ pub(crate) struct Source<'a, S: cipherblas_scheme::Scheme> {
 }
 
 /// A layout to [`gather_into`]: array and place there of the element that a slot of a block is to hold.
-type Wanted<'a> = &'a (dyn Fn(usize, usize) -> Option<(usize, usize, usize)> + Sync);
+pub(crate) type Wanted<'a> = &'a (dyn Fn(usize, usize) -> Option<(usize, usize, usize)> + Sync);
 
 /// Moves elements from some layouts to another: the element at `(inner, outer)` of the result is the one at
 /// `source(inner, outer) = (array, inner, outer)`.
@@ -270,82 +270,121 @@ pub(crate) fn gather_into<S: Add + MulPlain + Rotate>(
     (to_blocks, to_width): (usize, usize),
     want: Wanted<'_>,
 ) -> Result<Blocks<S>> {
-    // Input number of an array's first block, and the array and block of an input.
-    let mut first = Vec::new();
-    let mut inputs = Vec::new();
-    let mut cts = Vec::new();
-    for (array, src) in from.iter().enumerate() {
-        first.push(inputs.len());
-        inputs.extend((0..src.blocks.len()).map(|block| (array, block)));
-        cts.extend(src.blocks.iter().cloned());
-    }
-    let width = from
+    let grids: Vec<Grid> = from.iter().map(|src| src.grid).collect();
+    let cts: Blocks<S> = from
         .iter()
-        .map(|src| src.grid.width())
-        .fold(to_width, usize::max);
-    let held = |input: usize, slot: i64| {
-        let (array, block) = inputs[input];
-        let grid = &from[array].grid;
-        let slot = slot.rem_euclid(grid.width() as i64) as usize;
-        grid.at(block, slot).map(|(i, o)| (array, i, o))
-    };
-    let routes: Vec<Route> = each(to_blocks, |block| {
-        let mut slots = BTreeMap::<(usize, i64), Vec<usize>>::new();
-        for slot in 0..width {
-            let Some((array, i, o)) = want(block, slot) else {
-                continue;
-            };
-            let grid = &from[array].grid;
-            let (block, place) = grid.place(i, o);
-            let (place, period) = (place + slot % grid.repeat, grid.width());
-            let step = ((place + width - slot) % period) as i64;
-            let step = if 2 * step > period as i64 {
-                step - period as i64
-            } else {
-                step
-            };
-            let term = (first[array] + block, step);
-            slots.entry(term).or_default().push(slot);
+        .flat_map(|src| src.blocks.iter().cloned())
+        .collect();
+    Routes::find(&grids, (to_blocks, to_width), want)?.run(ev, &cts)
+}
+
+/// How elements get from some layouts to another, known before any ciphertext is: see [`gather`].
+pub(crate) struct Routes {
+    inputs: usize,
+    width: usize,
+    routes: Vec<Route>,
+}
+
+impl Routes {
+    /// The routes from arrays in the layouts `from` to `blocks` blocks of a layout that repeats after `to_width` slots.
+    pub(crate) fn find(
+        from: &[Grid],
+        (to_blocks, to_width): (usize, usize),
+        want: Wanted<'_>,
+    ) -> Result<Self> {
+        // Input number of an array's first block, and the array and block of an input.
+        let mut first = Vec::new();
+        let mut inputs = Vec::new();
+        for (array, grid) in from.iter().enumerate() {
+            first.push(inputs.len());
+            inputs.extend((0..grid.blocks()).map(|block| (array, block)));
         }
-        let terms: Vec<(usize, i64)> = slots.keys().copied().collect();
-        let whole = (0..width).all(|slot| {
-            let mut found = terms
-                .iter()
-                .filter_map(|&(input, step)| held(input, slot as i64 + step));
-            found.next() == want(block, slot) && found.next().is_none()
-        });
-        Ok(Route {
-            terms,
-            slots,
-            whole,
-        })
-    })?;
-    let masked: Vec<&Route> = routes.iter().filter(|r| !r.whole).collect();
-    let mut moved = if masked.is_empty() {
-        Vec::new()
-    } else {
-        let terms: Vec<_> = masked.iter().map(|r| r.terms.clone()).collect();
-        SlotMap::new(cts.len(), &terms, width, 1).apply(ev, &cts, &|o, input, step| {
-            let mut mask = vec![S::Value::ZERO; width];
-            for &slot in &masked[o].slots[&(input, step)] {
-                mask[slot] = S::Value::ONE;
+        let width = from.iter().map(Grid::width).fold(to_width, usize::max);
+        let held = |input: usize, slot: i64| {
+            let (array, block) = inputs[input];
+            let slot = slot.rem_euclid(from[array].width() as i64) as usize;
+            from[array].at(block, slot).map(|(i, o)| (array, i, o))
+        };
+        let routes = each(to_blocks, |block| {
+            let mut slots = BTreeMap::<(usize, i64), Vec<usize>>::new();
+            for slot in 0..width {
+                let Some((array, i, o)) = want(block, slot) else {
+                    continue;
+                };
+                let grid = &from[array];
+                let (block, place) = grid.place(i, o);
+                let (place, period) = (place + slot % grid.repeat, grid.width());
+                let step = ((place + width - slot) % period) as i64;
+                let step = if 2 * step > period as i64 {
+                    step - period as i64
+                } else {
+                    step
+                };
+                let term = (first[array] + block, step);
+                slots.entry(term).or_default().push(slot);
             }
-            mask
-        })?
+            let terms: Vec<(usize, i64)> = slots.keys().copied().collect();
+            let whole = (0..width).all(|slot| {
+                let mut found = terms
+                    .iter()
+                    .filter_map(|&(input, step)| held(input, slot as i64 + step));
+                found.next() == want(block, slot) && found.next().is_none()
+            });
+            Ok(Route {
+                terms,
+                slots,
+                whole,
+            })
+        })?;
+        Ok(Self {
+            inputs: inputs.len(),
+            width,
+            routes,
+        })
     }
-    .into_iter();
-    routes
-        .iter()
-        .map(|route| match (route.whole, route.terms.as_slice()) {
-            (true, &[(input, 0)]) => Ok(cts[input].clone()),
-            (true, terms) => {
-                let parts: Vec<&S::Ciphertext> = terms.iter().map(|&(i, _)| &*cts[i]).collect();
-                let steps: Vec<i64> = terms.iter().map(|&(_, k)| k).collect();
-                ev.rotate_sum(&parts, &steps).map(Arc::new)
-            }
-            (false, _) => Ok(moved.next().expect("one output for each masked block")),
-        })
-        .collect()
+
+    /// Whether no mask is needed, hence no level.
+    pub(crate) fn free(&self) -> bool {
+        self.routes.iter().all(|route| route.whole)
+    }
+
+    /// Moves the elements; `cts` holds the blocks of all arrays.
+    pub(crate) fn run<S: Add + MulPlain + Rotate>(
+        &self,
+        ev: &S,
+        cts: &[Arc<S::Ciphertext>],
+    ) -> Result<Blocks<S>> {
+        let masked: Vec<&Route> = self.routes.iter().filter(|r| !r.whole).collect();
+        let mut moved = if masked.is_empty() {
+            Vec::new()
+        } else {
+            let terms: Vec<_> = masked.iter().map(|r| r.terms.clone()).collect();
+            let map = SlotMap::new(self.inputs, &terms, self.width, 1);
+            map.apply(ev, cts, &|o, input, step| {
+                let mut mask = vec![S::Value::ZERO; self.width];
+                for &slot in &masked[o].slots[&(input, step)] {
+                    mask[slot] = S::Value::ONE;
+                }
+                mask
+            })?
+        }
+        .into_iter();
+        self.routes
+            .iter()
+            .map(|route| match (route.whole, route.terms.as_slice()) {
+                (true, &[(input, 0)]) => Ok(cts[input].clone()),
+                (true, terms) => {
+                    let parts: Vec<&S::Ciphertext> = terms.iter().map(|&(i, _)| &*cts[i]).collect();
+                    let steps: Vec<i64> = terms.iter().map(|&(_, k)| k).collect();
+                    if steps.iter().all(|&k| k == 0) {
+                        return ev.sum(&parts).map(Arc::new);
+                    }
+                    ev.rotate_sum(&parts, &steps).map(Arc::new)
+                }
+                (false, _) => Ok(moved.next().expect("one output for each masked block")),
+            })
+            .collect()
+    }
 }
 
 /// Where the elements of one block of a [`gather`] come from.
