@@ -1,6 +1,6 @@
 //! Bytes in: whatever the package has viewed as a one-dimensional array of bytes, read-only or not, at any address.
 
-use numpy::{PyArrayMethods, PyReadonlyArray1};
+use numpy::{PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 

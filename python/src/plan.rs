@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// An input of a plan: shape, packing, depth, declared bound.
 #[derive(FromPyObject)]
-struct Input {
+pub(crate) struct Input {
     shape: Vec<usize>,
     packing: Option<Py<Packing>>,
     depth: Option<usize>,

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """``python -m cipherblas``: version, arithmetic in use, threads."""
 
 from __future__ import annotations
@@ -28,20 +27,6 @@ def main() -> None:
         ("matplotlib", _version("matplotlib")),
     ):
         print(f"{name:14}{value}")
-=======
-"""What is installed: ``python -m cipherblas``."""
-
-import platform
-
-import numpy
-
-from cipherblas import __version__
-
-
-def main() -> None:
-    """Print the versions that a report of a problem should name."""
-    print(f"cipherblas {__version__}, NumPy {numpy.__version__}, Python {platform.python_version()}")
->>>>>>> wt-tools
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def plain_array(values: Any, scheme: str, operation: str = "plain operand") -> n
     Arrays that are so already are handed on as they are. Data frames and Arrow tables come in through their array protocols.
     """
     dtype = DTYPES[scheme]
-    if type(values) is np.ndarray and values.dtype == dtype and values.flags.carray_ro and values.ndim <= 2:
+    if type(values) is np.ndarray and values.dtype == dtype and values.flags.c_contiguous and values.flags.aligned and values.ndim <= 2:
         return values
     array = _to_array(values, operation)
     if array.ndim > 2:
