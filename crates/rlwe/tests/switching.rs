@@ -2,8 +2,11 @@
 
 use cipherblas_math::primes::primes_near;
 use cipherblas_rlwe::switch::{self, KeySwitchKey};
-use cipherblas_rlwe::{Basis, Coeff, Digits, EvaluationKeys, Ntt, Poly, Ring, RingSpec, SecretKey};
+use cipherblas_rlwe::{
+    Basis, Coeff, Digits, EvaluationKeys, Ntt, Poly, Ring, RingSpec, SecretKey, wire,
+};
 use cipherblas_scheme::KeySet;
+use cipherblas_scheme::wire::Reader;
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -301,4 +304,26 @@ fn rings_that_cannot_be_are_refused() {
     refuse(|s| s.groups[1] = s.groups[0].clone());
     refuse(|s| s.groups[0][0] += 2);
     refuse(|s| s.groups[0][0] = 65);
+}
+
+/// Two bits a coefficient, and nothing else is read.
+#[test]
+fn secret_keys_are_packed() {
+    let ring = ring(64, &[1, 1], 40, 2);
+    let sk = SecretKey::generate(&ring, &mut ChaCha20Rng::seed_from_u64(3)).unwrap();
+    let bytes = wire::expose_secret_key(&sk, 0);
+    assert_eq!(bytes.len(), wire::secret_key_bytes(&ring));
+    for (k, &c) in sk.expose_coefficients().iter().enumerate() {
+        assert_eq!(bytes[k / 4] >> (2 * (k % 4)) & 3, (c + 1) as u8);
+    }
+    let read = |bytes: &[u8]| wire::read_secret_key(&mut Reader::new("key", bytes), &ring, sk.id());
+    let again = read(&bytes).unwrap();
+    assert_eq!(again.expose_coefficients(), sk.expose_coefficients());
+    assert_eq!(again.id(), sk.id());
+    assert!(read(&bytes[1..]).is_err());
+    for k in 0..ring.degree() {
+        let mut altered = bytes.to_vec();
+        altered[k / 4] |= 3 << (2 * (k % 4));
+        assert!(read(&altered).is_err(), "coefficient {k} is 2");
+    }
 }

@@ -43,6 +43,7 @@ use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce};
 use rand::{CryptoRng, Rng};
 use zeroize::Zeroizing;
 
+const COST: usize = 12;
 const SALT: usize = 16;
 const NONCE: usize = 24;
 const TAG: usize = 16;
@@ -132,19 +133,19 @@ pub fn seal_key<R: CryptoRng + ?Sized>(
     contents.extend_from_slice(&stored.parameters);
     contents.extend_from_slice(&stored.secret);
 
-    let mut writer = Writer::with_capacity(12 + SALT + NONCE + contents.len() + TAG);
-    cost.write(&mut writer);
+    let mut writer = Writer::with_capacity(COST + SALT + NONCE);
+    writer.raw(&cost.to_bytes());
     let mut header = Header::new(
         Kind::SecretKeyEncrypted,
         stored.scheme,
         stored.parameter_id,
         stored.key,
     );
-    header.payload_len = (writer.len() + SALT + NONCE + contents.len() + TAG) as u64;
+    header.payload_len = (COST + SALT + NONCE + contents.len() + TAG) as u64;
     let mut rng = hedged(
         "cipherblas 2026 sealed secret key",
         rng,
-        &[&header.to_bytes(), &contents, passphrase],
+        &[&header.to_bytes(), &cost.to_bytes(), &contents, passphrase],
     );
     let (mut salt, mut nonce) = ([0; SALT], [0; NONCE]);
     rng.fill_bytes(&mut salt);

@@ -1,4 +1,5 @@
-use crate::wire::{Reader, Writer};
+use super::COST;
+use crate::wire::Reader;
 use crate::{Error, Result};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::{Zeroize, Zeroizing};
@@ -92,10 +93,13 @@ impl Cost {
             && u64::from(self.memory_kib) * u64::from(self.passes) <= MOST_WORK
     }
 
-    pub(super) fn write(&self, writer: &mut Writer) {
-        writer.u32(self.memory_kib);
-        writer.u32(self.passes);
-        writer.u32(self.lanes);
+    pub(super) fn to_bytes(self) -> [u8; COST] {
+        let mut bytes = [0; COST];
+        let numbers = [self.memory_kib, self.passes, self.lanes];
+        for (out, number) in bytes.chunks_exact_mut(4).zip(numbers) {
+            out.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
     }
 
     /// Reads a cost, refusing what would take a reader's memory or time.
