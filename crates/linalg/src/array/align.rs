@@ -43,8 +43,8 @@ impl Part {
 /// How an operand gets to the tile of a result.
 pub(super) struct Laying {
     part: Part,
-    /// The move that it takes, and the tile of what is moved: the operand itself, or all of the result.
-    moves: Option<(Moves, Tile, bool)>,
+    /// The move that it takes, and whether its result is all of the operation's rather than a line of it.
+    moves: Option<(Moves, bool)>,
     /// Copies along an axis reach into the padding.
     masked: bool,
 }
@@ -85,7 +85,7 @@ impl Laying {
         })?;
         Ok(Self {
             part,
-            moves: Some((moves, to, whole)),
+            moves: Some((moves, whole)),
             masked: false,
         })
     }
@@ -98,20 +98,21 @@ impl Laying {
         }
     }
 
-    /// The operand's ciphertext for each block of the result.
+    /// The operand's ciphertext for each block of the result; `ev` computes.
     fn run<S: Add + MulPlain + Rotate>(
         &self,
+        ev: &S,
         x: &Tiled<S>,
         tile: &Tile,
         (rows, cols): (usize, usize),
     ) -> Result<Blocks<S>> {
         let moved = match &self.moves {
-            Some((moves, _, true)) => return moves.run(&x.ev, &x.blocks),
-            Some((moves, to, false)) => x.moved(moves, *to, x.rows, x.cols)?.blocks,
+            Some((moves, true)) => return moves.run(ev, &x.blocks),
+            Some((moves, false)) => moves.run(ev, &x.blocks)?,
             None => x.blocks.clone(),
         };
         let grid = tile.grid(rows, cols);
-        let (ins, ev) = (grid.inner_blocks(), &x.ev);
+        let ins = grid.inner_blocks();
         let inside = tile.order() == Order::RowMajor;
         let at = |b: usize| match self.part {
             Part::Full => b,
@@ -252,8 +253,8 @@ pub(super) fn align<S: Add + MulPlain + Rotate>(
     }
     Ok(Aligned {
         tile,
-        left: named(operation, left.run(a, &tile, shape))?,
-        right: named(operation, right.run(b, &tile, shape))?,
+        left: named(operation, left.run(&a.ev, a, &tile, shape))?,
+        right: named(operation, right.run(&a.ev, b, &tile, shape))?,
     })
 }
 
@@ -288,7 +289,7 @@ pub(super) fn grow<S: Add + MulPlain + Rotate>(
         rows,
         cols,
         tile,
-        blocks: named(operation, laying.run(x, &tile, shape))?,
+        blocks: named(operation, laying.run(&x.ev, x, &tile, shape))?,
         spread: x.spread,
     })
 }

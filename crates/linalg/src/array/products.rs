@@ -195,9 +195,10 @@ fn apply<S: Computes>(
     }
 }
 
-fn as_tile<S: Scheme>(v: &EncryptedVector<S>) -> Tiled<S> {
+/// A vector as a tile, for another evaluator to move: that of the array it is multiplied with.
+fn as_tile<S: Scheme>(ev: &S, v: &EncryptedVector<S>) -> Tiled<S> {
     Tiled {
-        ev: v.evaluator.clone(),
+        ev: ev.clone(),
         rows: 1,
         cols: v.len,
         tile: line(v.packing, false),
@@ -208,10 +209,11 @@ fn as_tile<S: Scheme>(v: &EncryptedVector<S>) -> Tiled<S> {
 
 /// The vector in another packing.
 fn repacked<S: Computes>(
+    ev: &S,
     v: &EncryptedVector<S>,
     packing: VectorPacking,
 ) -> Result<EncryptedVector<S>> {
-    let moved = as_tile(v).to(line(packing, false))?;
+    let moved = as_tile(ev, v).to(line(packing, false))?;
     Ok(EncryptedVector {
         evaluator: moved.ev,
         len: v.len,
@@ -226,7 +228,7 @@ fn repacking<S: Computes>(v: &EncryptedVector<S>, packing: VectorPacking) -> Res
         return Ok(0);
     }
     let tile = line(packing, false);
-    Ok(as_tile(v)
+    Ok(as_tile(&v.evaluator, v)
         .moves(&tile, (1, v.len), &|r, c| (r, c))?
         .levels())
 }
@@ -239,7 +241,7 @@ fn inner_product<S: Computes>(
         return named(NAME, a.dot(b));
     }
     let shape = (1, a.len);
-    let (x, y) = (as_tile(a), as_tile(b));
+    let (x, y) = (as_tile(&a.evaluator, a), as_tile(&a.evaluator, b));
     let aligned = super::align::align(NAME, &x, &y, shape, super::align::Padding::Cleared, 1)?;
     let packing = aligned.tile.column_packing();
     let lay = |blocks| EncryptedVector {
@@ -259,7 +261,7 @@ fn matvec<S: Computes>(
     let tile = match m.packing {
         MatrixPacking::Tile(tile) => tile,
         MatrixPacking::Diagonal(diagonal) => {
-            let v = named(NAME, repacked(v, diagonal.column_packing()))?;
+            let v = named(NAME, repacked(&m.evaluator, v, diagonal.column_packing()))?;
             return named(NAME, m.matvec(&v));
         }
         // Refused, with what to do.
@@ -313,7 +315,7 @@ fn matvec<S: Computes>(
             left,
         });
     }
-    let v = named(NAME, repacked(v, wanted))?;
+    let v = named(NAME, repacked(&m.evaluator, v, wanted))?;
     named(NAME, m.matvec(&v))
 }
 
@@ -331,17 +333,18 @@ fn matmul<S: Computes>(
         .iter()
         .any(|m| matches!(m.packing, MatrixPacking::Skewed(_)));
     // One column or row is a vector.
-    if !skewed && b.cols == 1 {
-        if let Some(v) = as_line(b) {
-            return Ok(as_column(matvec(a, &v)?));
-        }
+    if !skewed
+        && b.cols == 1
+        && let Some(v) = as_line(b)
+    {
+        return matvec(a, &v).map(as_column);
     }
-    if !skewed && a.rows == 1 {
-        if let Some(v) = as_line(a) {
-            let b = EncryptedArray::from(b.transpose()?);
-            let product = matvec(b.as_matrix().expect("a matrix transposed"), &v)?;
-            return Ok(as_column(product).transpose()?);
-        }
+    if !skewed
+        && a.rows == 1
+        && let Some(v) = as_line(a)
+    {
+        let b = ordered(b.transpose()?, Order::RowMajor);
+        return as_column(matvec(&b, &v)?).transpose();
     }
     let method = a.matmul_method(b)?;
     let depth = a.depth().min(b.depth());

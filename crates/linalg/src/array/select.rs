@@ -86,7 +86,7 @@ impl<S: Computes> EncryptedArray<S> {
         let (rows, cols) = (down.1, across.1);
         let source = |r: usize, c: usize| (0, at(down, r), at(across, c));
         // What remains of a matrix row is a row, of a column a column.
-        let column = self.ndim() == 2 && ndim == 1 && across.3 == false;
+        let column = self.ndim() == 2 && ndim == 1 && !across.3;
         let out = arranged(name, &[&x], ndim, (rows, cols), column, &source)?;
         Ok(out)
     }

@@ -53,7 +53,7 @@ pub(super) fn broadcast(operation: &'static str, a: &[usize], b: &[usize]) -> Re
             .checked_sub(ndim)
             .map_or(1, |at| shape[at])
     };
-    (0..ndim)
+    let shape: Vec<usize> = (0..ndim)
         .map(|axis| match (dim(a, axis), dim(b, axis)) {
             (x, y) if x == y || y == 1 => Ok(x),
             (1, y) => Ok(y),
@@ -64,7 +64,9 @@ pub(super) fn broadcast(operation: &'static str, a: &[usize], b: &[usize]) -> Re
                 "reshape one of them, e.g. to (n, 1) to go along the rows",
             )),
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    check_shape(operation, &shape)?;
+    Ok(shape)
 }
 
 /// Plain row-major values of one shape, repeated to another that it broadcasts to.
