@@ -2,9 +2,11 @@
 
 mod common;
 
+use cipherblas_linalg::{EncryptedMatrix, MatmulMethod};
 use cipherblas_scheme::{ClearKey, ClearScheme};
 use common::Setup;
 use proptest::prelude::*;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 fn setup(slots: usize) -> Setup<ClearScheme, ClearKey> {
     let server = ClearScheme::new(slots, 6).unwrap();
@@ -116,6 +118,74 @@ fn batches() {
             (2, (9, 5, 8)),
         ] {
             setup(slots).batches(count, shape);
+        }
+    }
+}
+
+/// `A' B` by sums over rows, whatever the shapes: the wrap-around of rows, several blocks of rows and of the product, a matrix
+/// with itself, factors of different widths.
+#[test]
+fn products_of_transposed_matrices_by_row_sums() {
+    let mut rng = ChaCha20Rng::seed_from_u64(8);
+    for (slots, rows, p, q) in [
+        (16, 1, 1, 1),
+        (16, 9, 3, 3),
+        (16, 4, 4, 4),
+        (16, 7, 3, 4),
+        (16, 5, 8, 7),
+        (16, 6, 2, 7),
+        (64, 40, 5, 6),
+        (64, 3, 16, 16),
+        (16, 3, 16, 13),
+    ] {
+        let server = ClearScheme::new(slots, 3).unwrap();
+        let matrix = |cols: usize, start: usize, rng: &mut ChaCha20Rng| {
+            let data: Vec<f64> = (0..rows * cols)
+                .map(|i| ((start + 7 * i) % 11) as f64 - 5.0)
+                .collect();
+            let x = EncryptedMatrix::encrypt(&server.key(), rows, cols, &data, rng).unwrap();
+            (x.bind(&server).unwrap(), data)
+        };
+        let (a, x) = matrix(p, 1, &mut rng);
+        let (b, y) = matrix(q, 5, &mut rng);
+        let expected = |x: &[f64], p: usize, y: &[f64], q: usize| -> Vec<f64> {
+            (0..p * q)
+                .map(|at| {
+                    (0..rows)
+                        .map(|r| x[r * p + at / q] * y[r * q + at % q])
+                        .sum()
+                })
+                .collect()
+        };
+        let product = a
+            .transpose()
+            .unwrap()
+            .matmul_by(&b, MatmulMethod::RowSums)
+            .unwrap();
+        assert_eq!(product.shape(), (p, q));
+        assert_eq!(
+            product.decrypt(&server.key()).unwrap(),
+            expected(&x, p, &y, q),
+            "{slots} {rows} {p} {q}"
+        );
+        let gram = a
+            .transpose()
+            .unwrap()
+            .matmul_by(&a, MatmulMethod::RowSums)
+            .unwrap();
+        assert_eq!(gram.depth(), 1);
+        assert_eq!(
+            gram.decrypt(&server.key()).unwrap(),
+            expected(&x, p, &x, p),
+            "{slots} {rows} {p}"
+        );
+        // What comes out can be computed with: its padding is zero.
+        let again = product.add_scalar(1.0).unwrap().sum_all().unwrap();
+        let total: f64 = expected(&x, p, &y, q).iter().map(|v| v + 1.0).sum();
+        assert_eq!(again.decrypt(&server.key()).unwrap(), [total]);
+        // Two as they lie have no such product.
+        if p == rows && p > 1 {
+            assert!(a.matmul_by(&b, MatmulMethod::RowSums).is_err());
         }
     }
 }

@@ -351,13 +351,17 @@ fn matmul<S: Computes>(
     if skewed || depth >= 3 {
         return named(NAME, a.matmul_by(b, method));
     }
-    // Little depth is left: the preferred method if it fits, else the other.
+    // Little depth is left: the preferred method if it fits, else another.
     let mut refusal = None;
-    let other = match method {
-        MatmulMethod::OuterProducts => MatmulMethod::Skewed,
-        MatmulMethod::Skewed => MatmulMethod::OuterProducts,
-    };
-    for method in [method, other] {
+    let all = [
+        MatmulMethod::OuterProducts,
+        MatmulMethod::Skewed,
+        MatmulMethod::RowSums,
+    ];
+    let others = all.into_iter().filter(|&m| {
+        m != method && (m != MatmulMethod::RowSums || a.row_sums_tile(b).is_ok_and(|t| t.is_some()))
+    });
+    for method in std::iter::once(method).chain(others) {
         let slots = a.evaluator.slots();
         let needed = Plan::trace(slots, 4, |t| {
             let [x, y] = [a, b].map(|m| {
@@ -382,7 +386,7 @@ fn matmul<S: Computes>(
             left: depth,
         });
     }
-    Err(refusal.expect("two methods were refused"))
+    Err(refusal.expect("every method was refused"))
 }
 
 /// A matrix of one row or column as a vector, if it lies as one.

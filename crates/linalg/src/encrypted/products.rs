@@ -111,6 +111,7 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
         match method {
             MatmulMethod::OuterProducts => self.matmul_by_outer_products(other),
             MatmulMethod::Skewed => self.matmul_by_skewing(other),
+            MatmulMethod::RowSums => self.matmul_by_row_sums(other),
         }
     }
 
@@ -127,6 +128,46 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
             ));
         }
         Ok(())
+    }
+
+    /// The tile in which both factors of a product `A' B` can lie, row-major: that of the one with the longer rows.
+    pub(crate) fn row_sums_tile(&self, other: &Self) -> Result<Option<Tile>> {
+        let operation = "matrix x matrix";
+        let (a, b) = (self.tile(operation)?.transposed(), other.tile(operation)?);
+        let usable = a.order() == Order::RowMajor
+            && b.order() == Order::RowMajor
+            && a.repeat() == 1
+            && b.repeat() == 1;
+        let tile = if a.inner() >= b.inner() { a } else { b };
+        Ok((usable && tile.inner() >= self.rows.max(other.cols)).then_some(tile))
+    }
+
+    fn matmul_by_row_sums(&self, other: &Self) -> Result<Self> {
+        let operation = "matrix x matrix by sums over rows";
+        let Some(tile) = self.row_sums_tile(other)? else {
+            return Err(mismatch(
+                operation,
+                format!("{:?} times {:?}", self.packing, other.packing),
+                "a transposed row-major tile times a row-major one, a row of either in a ciphertext",
+                "use another method",
+            ));
+        };
+        let (left, right) = (self.transpose()?.repack(tile)?, other.repack(tile)?);
+        let grids = (
+            tile.grid(left.rows, left.cols),
+            tile.grid(right.rows, right.cols),
+        );
+        let ev = &self.evaluator;
+        let outer = padded(operation, self.rows)?.min(ev.slots() / tile.inner());
+        let to = Tile::new(Order::RowMajor, 1, tile.inner(), outer)?;
+        let blocks = matmul_cipher::row_sums(
+            ev,
+            &tile,
+            (&grids.0, &grids.1),
+            (&left.blocks, &right.blocks),
+            outer,
+        )?;
+        Ok(self.reshaped(self.rows, other.cols, to, blocks))
     }
 
     fn matmul_by_outer_products(&self, other: &Self) -> Result<Self> {

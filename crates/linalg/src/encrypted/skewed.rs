@@ -22,6 +22,10 @@ pub enum MatmulMethod {
     /// Both factors in [skewed packing](Skewed), re-packed to it where they are not (one level). On top of that, depth 1 if
     /// the packing is layered, 2 otherwise. `O(n)` rotations, most of them hoisted.
     Skewed,
+    /// A transposed row-major tile times a row-major one (`X' X`, `X' Y`): for each diagonal of the product, products row by row,
+    /// summed over the rows. Depth 2 for equal tiles (a matrix and its transpose), 3 otherwise. `O(n log(rows in a ciphertext))`
+    /// rotations for `n` rows and columns of the product, however many rows are summed over.
+    RowSums,
 }
 
 /// What the choice of a method depends on, public all of it: both packings, rows, inner dimension, columns, slots.
@@ -85,15 +89,6 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
         if let Some(method) = known(chosen) {
             return Ok(method);
         }
-        let orders = [
-            self.tile("matrix x matrix")?,
-            other.tile("matrix x matrix")?,
-        ]
-        .map(|t| t.order());
-        if orders[0] != orders[1] && !self.natural_pair(other)?.0.layered() {
-            // Transposing on the way takes nearly as many masks as there are slots.
-            return Ok(MatmulMethod::OuterProducts);
-        }
         let plan = |method: MatmulMethod, depth: usize| {
             Plan::trace(slots, depth, |t| {
                 let [a, b] = [self, other]
@@ -101,15 +96,34 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
                 a?.matmul_by(&b?, method).map(drop)
             })
         };
-        // The deepest way to a product: re-packing, masks, the product itself.
-        let outer = plan(MatmulMethod::OuterProducts, 3)?;
-        let method = match plan(MatmulMethod::Skewed, outer.depth()) {
-            Ok(skewed) if skewed.estimate(&Costs::RELATIVE) < outer.estimate(&Costs::RELATIVE) => {
-                MatmulMethod::Skewed
+        let orders = [
+            self.tile("matrix x matrix")?,
+            other.tile("matrix x matrix")?,
+        ]
+        .map(|t| t.order());
+        // Transposing on the way takes nearly as many masks as there are slots.
+        let skewed = orders[0] == orders[1] || self.natural_pair(other)?.0.layered();
+        let row_sums = self.row_sums_tile(other)?.is_some();
+        let rivals = [
+            (MatmulMethod::Skewed, skewed),
+            (MatmulMethod::RowSums, row_sums),
+        ];
+        let mut method = MatmulMethod::OuterProducts;
+        if rivals.iter().any(|&(_, possible)| possible) {
+            // The deepest way to a product: re-packing, masks, the product itself.
+            let outer = plan(method, 3)?;
+            let mut least = outer.estimate(&Costs::RELATIVE);
+            for (rival, _) in rivals.into_iter().filter(|&(_, possible)| possible) {
+                match plan(rival, outer.depth()) {
+                    Ok(other) if other.estimate(&Costs::RELATIVE) < least => {
+                        least = other.estimate(&Costs::RELATIVE);
+                        method = rival;
+                    }
+                    Ok(_) | Err(Error::Depth { .. }) => {}
+                    Err(e) => return Err(e),
+                }
             }
-            Ok(_) | Err(Error::Depth { .. }) => MatmulMethod::OuterProducts,
-            Err(e) => return Err(e),
-        };
+        }
         let mut jobs = chosen.lock().unwrap_or_else(PoisonError::into_inner);
         if jobs.len() >= 1024 {
             jobs.clear();

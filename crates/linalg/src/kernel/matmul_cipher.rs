@@ -154,6 +154,84 @@ pub(crate) fn gram<S: Add + MulPlain + Mul + Rotate>(
     })
 }
 
+/// `A' B` for two matrices in one row-major tile whose rows fit in a ciphertext, as a row-major tile of the same width.
+///
+/// With `P_j(s) = sum_rows A(row, s) B(row, s + j)`, which repeats after each row, entry `(r, c)` of the product is
+/// `P_(c-r)(r)`: entries are taken out of each `P_j` by a mask and moved by `-j`. Depth 2: hoisted rotations of every ciphertext
+/// of `B` by each `j`, one relinearization and `log2(rows in a ciphertext)` rotations for each, and one more of each in a sum.
+/// If both are the same matrix, `P_(-j)` is `P_j` moved by `-j`: half of everything.
+pub(crate) fn row_sums<S: Add + MulPlain + Mul + Rotate>(
+    ev: &S,
+    tile: &Tile,
+    (left, right): (&Grid, &Grid),
+    (a, b): (&[Arc<S::Ciphertext>], &[Arc<S::Ciphertext>]),
+    rows_per_block: usize,
+) -> Result<Blocks<S>> {
+    let (p, q, c) = (
+        left.inner_len as i64,
+        right.inner_len as i64,
+        left.inner as i64,
+    );
+    let same = a.iter().zip(b).all(|(x, y)| Arc::ptr_eq(x, y));
+    let least = if same { 0 } else { 1 - p };
+    let steps: Vec<i64> = (least..q).collect();
+    let mut sums: Blocks<S> = Vec::with_capacity(steps.len());
+    for js in steps.chunks(CHUNK) {
+        let mut partial: Vec<Blocks<S>> = Vec::new();
+        let all: Vec<usize> = (0..b.len()).collect();
+        for chunk in all.chunks(CHUNK) {
+            let rotated = each(chunk.len(), |k| rotations(ev, &b[chunk[k]], js))?;
+            let lefts: Vec<_> = chunk.iter().map(|&k| &*a[k]).collect();
+            partial.push(super::blocks::<S>(js.len(), |j| {
+                let rights: Vec<_> = rotated.iter().map(|r| &*r[j]).collect();
+                products(ev, &lefts, &rights)
+            })?);
+        }
+        sums.extend(super::blocks::<S>(js.len(), |j| {
+            let terms: Vec<_> = partial.iter().map(|x| &*x[j]).collect();
+            outer_sums(ev, tile, &total(ev, &terms)?)
+        })?);
+    }
+    let (sums, depth) = align(ev, &sums)?;
+    let outer = rows_per_block as i64;
+    super::blocks::<S>(left.inner_len.div_ceil(rows_per_block), |block| {
+        let first = block as i64 * outer;
+        // Taken from `P_j` where `to` says, moved by `-by`.
+        let taken = |sum: usize, j: i64, by: i64| -> Result<Option<(S::Ciphertext, i64)>> {
+            let mut mask = vec![S::Value::ZERO; (outer * c) as usize];
+            let mut some = false;
+            for row in first..p.min(first + outer) {
+                let column = row + j;
+                if (0..q).contains(&column) {
+                    let slot = (row - first) * c + column - by;
+                    mask[slot.rem_euclid(outer * c) as usize] = S::Value::ONE;
+                    some = true;
+                }
+            }
+            if !some {
+                return Ok(None);
+            }
+            let mask = ev.prepare(&mask, depth)?;
+            Ok(Some((ev.mul_prepared(&[&sums[sum]], &[&mask])?, -by)))
+        };
+        let mut jobs: Vec<(usize, i64, i64)> =
+            steps.iter().enumerate().map(|(k, &j)| (k, j, j)).collect();
+        if same {
+            jobs.extend(steps.iter().enumerate().skip(1).map(|(k, &j)| (k, -j, 0)));
+        }
+        let terms: Vec<(S::Ciphertext, i64)> = each(jobs.len(), |k| {
+            let (sum, j, by) = jobs[k];
+            taken(sum, j, by)
+        })?
+        .into_iter()
+        .flatten()
+        .collect();
+        let cts: Vec<&S::Ciphertext> = terms.iter().map(|(ct, _)| ct).collect();
+        let moves: Vec<i64> = terms.iter().map(|&(_, step)| step).collect();
+        ev.rotate_sum(&cts, &moves)
+    })
+}
+
 /// `sum_rows X_bi(s) X_bj(s + k)` for each `k` in `steps`, complete over the groups of the tile.
 fn diagonals<S: Add + Mul + Rotate>(
     ev: &S,
