@@ -9,7 +9,7 @@ use crate::random::generator;
 use crate::run::{Job, long};
 use cipherblas::linalg::array::{ArrayOptions, ArrayPacking, EncryptedArray};
 use cipherblas::scheme::guard::{Guarded, GuardedKey, Watch};
-use cipherblas::scheme::wire::{Header, KeyId, SchemeId, bundle, open_bundle};
+use cipherblas::scheme::wire::{Header, KeyId, Kind, SchemeId, bundle, open_bundle};
 use cipherblas::scheme::{AdditiveKey, AdditiveOnly, Decrypt, Encrypt, Error, KeySet, Result};
 use cipherblas::{bfv, ckks, paillier};
 use pyo3::prelude::*;
@@ -701,39 +701,65 @@ fn held<K>(keys: Option<&K>) -> Result<&K> {
     })
 }
 
-/// Reads an array without any key, by what `Array.context` gave: it can be kept, sent on and bound to evaluation keys.
-#[pyfunction]
-pub(crate) fn load_unbound(
-    py: Python<'_>,
-    context: Bytes<'_>,
-    bytes: Bytes<'_>,
-) -> PyResult<Array> {
-    let (context, raw) = (context.as_slice(), bytes.as_slice());
-    let evaluator: Result<AnyEvaluator> = py.detach(|| {
-        let header = Header::peek(context)?;
-        if header.scheme == SchemeId::Paillier {
-            let (params, object) = unbundle(context, false)?;
-            let AnyParams::Paillier(params) = params else {
-                unreachable!("a bundle has the scheme of what is inside")
-            };
-            return Ok(AnyEvaluator::Paillier(additive(
-                paillier::PublicKey::from_bytes(&params, object)?.evaluator(),
-            )));
-        }
-        let key = Header::peek(raw)?.key;
-        match AnyParams::from_bytes(context, false)? {
-            AnyParams::Ckks(p) => Ok(AnyEvaluator::Ckks(Guarded::new(
-                ckks::Evaluator::without_keys(&p, key),
-            ))),
-            AnyParams::Bfv(p) => Ok(AnyEvaluator::Bfv(Guarded::new(
-                bfv::Evaluator::without_keys(&p, key),
-            ))),
-            AnyParams::Paillier(_) => Err(Error::Wire {
-                what: "context of an array",
-                got: "parameters of Paillier alone".into(),
-                expected: "parameters and public key".into(),
-            }),
-        }
-    });
-    evaluator.or_raise(py)?.load(py, &bytes)
+/// What arrays are read with where there is no key: they can be kept, sent on and bound to evaluation keys.
+#[pyclass(frozen, module = "cipherblas._core")]
+pub(crate) struct Context {
+    inner: AnyContext,
+}
+
+enum AnyContext {
+    /// The key's id comes with each array.
+    Lattice(AnyParams),
+    Paillier(Paillier),
+}
+
+#[pymethods]
+impl Context {
+    /// From what `Array.context` gave.
+    #[new]
+    fn new(py: Python<'_>, bytes: Bytes<'_>) -> PyResult<Self> {
+        let bytes = bytes.as_slice();
+        let read = || -> Result<AnyContext> {
+            if Header::peek(bytes)?.kind != Kind::Bundle {
+                return AnyParams::from_bytes(bytes, false).map(AnyContext::Lattice);
+            }
+            let (params, object) = unbundle(bytes, false)?;
+            match &params {
+                AnyParams::Paillier(p) => {
+                    let key = paillier::PublicKey::from_bytes(p, object)?;
+                    Ok(AnyContext::Paillier(additive(key.evaluator())))
+                }
+                _ => Ok(AnyContext::Lattice(params)),
+            }
+        };
+        py.detach(read).or_raise(py).map(|inner| Self { inner })
+    }
+
+    fn load(&self, py: Python<'_>, bytes: Bytes<'_>) -> PyResult<Array> {
+        let evaluator = match &self.inner {
+            AnyContext::Paillier(e) => AnyEvaluator::Paillier(e.clone()),
+            AnyContext::Lattice(params) => {
+                let key = Header::peek(bytes.as_slice()).or_raise(py)?.key;
+                match params {
+                    AnyParams::Ckks(p) => {
+                        AnyEvaluator::Ckks(Guarded::new(ckks::Evaluator::without_keys(p, key)))
+                    }
+                    AnyParams::Bfv(p) => {
+                        AnyEvaluator::Bfv(Guarded::new(bfv::Evaluator::without_keys(p, key)))
+                    }
+                    AnyParams::Paillier(_) => {
+                        return Err(raise(
+                            py,
+                            &Error::Wire {
+                                what: "context of an array",
+                                got: "parameters of Paillier alone".into(),
+                                expected: "parameters and public key".into(),
+                            },
+                        ));
+                    }
+                }
+            }
+        };
+        evaluator.load(py, &bytes)
+    }
 }

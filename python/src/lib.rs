@@ -29,7 +29,7 @@ mod _core {
     #[pymodule_export]
     use crate::array::{Array, Packing};
     #[pymodule_export]
-    use crate::keys::{EvaluationKeys, PublicKey, SecretKey, load_unbound};
+    use crate::keys::{Context, EvaluationKeys, PublicKey, SecretKey};
     #[pymodule_export]
     use crate::params::Params;
     #[pymodule_export]

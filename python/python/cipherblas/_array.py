@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
@@ -584,8 +585,14 @@ class EncryptedArray:
         return f"<table><caption>EncryptedArray</caption>{rows}</table>"
 
 
+@functools.lru_cache(maxsize=16)
+def _context(blob: bytes) -> _core.Context:
+    # Tables of parameters are large: arrays that are read with the same share them.
+    return _core.Context(as_bytes(blob))
+
+
 def _unpickle(context: bytes, blob: Buffer) -> EncryptedArray:
-    return EncryptedArray._wrap(_core.load_unbound(as_bytes(context), as_bytes(blob)))
+    return EncryptedArray._wrap(_context(context).load(as_bytes(blob)))
 
 
 def _normal_axis(axis: SupportsIndex, ndim: int) -> int:
