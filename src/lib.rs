@@ -10,7 +10,7 @@
 //! | [`ckks`] | the scheme for approximate reals: parameters from the job, keys, evaluator |
 //! | [`paillier`] | the scheme for sums: fixed point, plain products only, no evaluation keys |
 //! | [`bfv::matrix`], [`ckks::matrix`] | encrypted matrices whose products are plain matrix products modulo 16-bit primes |
-//! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], [`BlockMatrix`](linalg::BlockMatrix), plans |
+//! | [`linalg`] | [`EncryptedVector`], [`EncryptedMatrix`], [`BlockMatrix`](linalg::BlockMatrix), plans; [`EncryptedArray`](linalg::EncryptedArray), which aligns by itself as NumPy does |
 //! | [`models`] | linear, ridge and logistic regression: encrypted training and inference |
 //! | [`scheme`] | what a scheme can do, a scheme in clear for tests, wire format, security tables |
 //!
