@@ -180,7 +180,7 @@ pub(crate) struct SecretKey {
 enum AnySecret {
     Ckks(ckks::SecretKey),
     Bfv(bfv::SecretKey),
-    Paillier(paillier::SecretKey),
+    Paillier(Box<paillier::SecretKey>),
 }
 
 impl AnySecret {
@@ -246,7 +246,7 @@ impl SecretKey {
                 AnyParams::Ckks(p) => AnySecret::Ckks(ckks::SecretKey::generate(p, &mut rng)?),
                 AnyParams::Bfv(p) => AnySecret::Bfv(bfv::SecretKey::generate(p, &mut rng)?),
                 AnyParams::Paillier(p) => {
-                    AnySecret::Paillier(paillier::SecretKey::generate(p, &mut rng)?)
+                    AnySecret::Paillier(Box::new(paillier::SecretKey::generate(p, &mut rng)?))
                 }
             })
         })?;
@@ -360,7 +360,7 @@ impl SecretKey {
                     paillier_of,
                     "paillier",
                 )?;
-                let key = AdditiveKey::new(k);
+                let key = AdditiveKey::new(&**k);
                 AnyArray::Paillier(work.run(py, |watch| GuardedKey::new(&key, watch), to)?)
             }
         };
@@ -383,7 +383,7 @@ impl SecretKey {
                 decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch))
             }
             (AnySecret::Paillier(k), AnyArray::Paillier(a)) => {
-                let key = AdditiveKey::new(k);
+                let key = AdditiveKey::new(&**k);
                 decrypted(py, a, shared, progress, |watch| {
                     GuardedKey::new(&key, watch)
                 })
@@ -455,11 +455,11 @@ impl SecretKey {
                     AnySecret::Bfv(bfv::SecretKey::insecure_unseal(&bytes, secret)?)
                 }
                 (SchemeId::Paillier, false) => {
-                    AnySecret::Paillier(paillier::SecretKey::unseal(&bytes, secret)?)
+                    AnySecret::Paillier(Box::new(paillier::SecretKey::unseal(&bytes, secret)?))
                 }
-                (SchemeId::Paillier, true) => {
-                    AnySecret::Paillier(paillier::SecretKey::insecure_unseal(&bytes, secret)?)
-                }
+                (SchemeId::Paillier, true) => AnySecret::Paillier(Box::new(
+                    paillier::SecretKey::insecure_unseal(&bytes, secret)?,
+                )),
                 (other, _) => {
                     return Err(Error::Wire {
                         what: "encrypted secret key",

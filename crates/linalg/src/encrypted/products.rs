@@ -163,8 +163,8 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
         let blocks = matmul_cipher::row_sums(
             ev,
             &tile,
-            (&grids.0, &grids.1),
-            (&left.blocks, &right.blocks),
+            (&grids.0, &left.blocks),
+            (&grids.1, &right.blocks),
             outer,
         )?;
         Ok(self.reshaped(self.rows, other.cols, to, blocks))

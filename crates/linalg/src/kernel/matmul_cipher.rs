@@ -163,8 +163,8 @@ pub(crate) fn gram<S: Add + MulPlain + Mul + Rotate>(
 pub(crate) fn row_sums<S: Add + MulPlain + Mul + Rotate>(
     ev: &S,
     tile: &Tile,
-    (left, right): (&Grid, &Grid),
-    (a, b): (&[Arc<S::Ciphertext>], &[Arc<S::Ciphertext>]),
+    (left, a): (&Grid, &[Arc<S::Ciphertext>]),
+    (right, b): (&Grid, &[Arc<S::Ciphertext>]),
     rows_per_block: usize,
 ) -> Result<Blocks<S>> {
     let (p, q, c) = (
