@@ -208,6 +208,16 @@ impl AnySecret {
     }
 }
 
+impl SecretKey {
+    /// The key of CKKS, if it is one.
+    pub(crate) fn ckks(&self) -> Option<&ckks::SecretKey> {
+        match &self.inner {
+            AnySecret::Ckks(key) => Some(key),
+            _ => None,
+        }
+    }
+}
+
 /// Decrypts values; with noise on top if they are to be shown to others.
 fn decrypted<'py, K, S>(
     py: Python<'py>,

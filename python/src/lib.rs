@@ -4,7 +4,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `array`, `keys`, `params`, `plan` | the classes |
+//! | `array`, `keys`, `params`, `plan`, `models` | the classes |
 //! | `convert`, `buffer`, `error` | NumPy arrays, bytes and exceptions |
 //! | `run` | threads, interruption, progress, forks |
 //! | `random` | generators seeded by the system |
@@ -14,6 +14,7 @@ mod buffer;
 mod convert;
 mod error;
 mod keys;
+mod models;
 mod params;
 mod plan;
 mod random;
@@ -30,6 +31,11 @@ mod _core {
     use crate::array::{Array, Packing};
     #[pymodule_export]
     use crate::keys::{Context, EvaluationKeys, PublicKey, SecretKey};
+    #[pymodule_export]
+    use crate::models::{
+        EncryptedModel, FederatedOwner, FederatedRounds, FitPlan, NormalEquations, Scaler, Trainer,
+        feature_scaler, feature_sums, normal_equations, solve_normal_equations,
+    };
     #[pymodule_export]
     use crate::params::Params;
     #[pymodule_export]
