@@ -618,6 +618,29 @@ impl Array {
     fn broadcast_to(&self, py: Python<'_>, shape: Vec<usize>) -> PyResult<Self> {
         Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.broadcast_to(&shape))?).into())
     }
+    /// The same values in another packing of the same number of dimensions.
+    fn repack(&self, py: Python<'_>, packing: &Packing) -> PyResult<Self> {
+        fn moved<S: Watched>(
+            a: &EncryptedArray<S>,
+            packing: ArrayPacking,
+        ) -> Result<EncryptedArray<S>> {
+            match (a.as_matrix(), a.as_vector(), packing) {
+                (Some(m), _, ArrayPacking::Matrix(p)) => m.repack(p).map(Into::into),
+                (None, Some(v), ArrayPacking::Vector(p)) => v.repack(p).map(Into::into),
+                _ => Err(Error::Shape {
+                    operation: "repack",
+                    got: format!("{packing:?} for {} dimension(s)", a.ndim()),
+                    expected: "the packing of an array with as many dimensions".into(),
+                    hint: "take it from another array: `x.packing`, `x.row_packing`",
+                }),
+            }
+        }
+        let to = packing.inner;
+        Ok(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| moved(a, to))?)
+                .into(),
+        )
+    }
     fn lower_to(&self, py: Python<'_>, depth: usize) -> PyResult<Self> {
         Ok(
             map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.lower_to(depth))?)

@@ -1,0 +1,674 @@
+"""Linear, ridge and logistic regression as scikit-learn estimators."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cipherblas import _core
+from cipherblas._array import EncryptedArray
+from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
+from cipherblas._params import CkksParams
+from cipherblas.errors import DepthError, EncodingError, ParameterError
+from cipherblas.linear_model._roles import EncryptedModel, EncryptedNormalEquations, FitPlan, Iteration
+from cipherblas.progress import Reporter
+
+__all__ = ["LinearRegression", "LogisticRegression", "Ridge"]
+
+#: Levels that scoring encrypted rows with encrypted weights takes.
+_SCORING_DEPTH = 2
+#: Bits beyond the precision asked for, as bounds add up over the steps of a training.
+_HEADROOM_BITS = 8
+#: In units of a feature's variance: directions with less are not blown up by decorrelation.
+_SHRINKAGE = 1e-3
+
+Callback = Callable[[Iteration], object]
+
+
+class _LinearModel(BaseEstimator):  # type: ignore[misc]
+    """What the three models share. Not public."""
+
+    fit_intercept: bool
+    solver: str
+    max_iter: int
+    learning_rate: Any
+    batch_size: int | None
+    security: int
+    precision_bits: int
+
+    _kind: str
+
+    def _penalty(self) -> float:
+        return 0.0
+
+    def _l2(self, rows: int) -> float:
+        return 0.0
+
+    def _is_closed_form(self) -> bool:
+        return self.solver == "closed_form"
+
+    def _trainer(self, rows: int, *, fit_intercept: bool | None = None) -> _core.Trainer:
+        rates = np.atleast_1d(np.asarray(self.learning_rate, dtype=np.float64))
+        return _core.Trainer(
+            self._kind,
+            max_iter=_count("max_iter", self.max_iter),
+            solver="nag" if self._is_closed_form() else self.solver,
+            rates=[float(r) for r in rates],
+            batch_size=None if self.batch_size is None else _count("batch_size", self.batch_size),
+            fit_intercept=bool(self.fit_intercept) if fit_intercept is None else fit_intercept,
+            degree=int(getattr(self, "sigmoid_degree", 3)),
+            bound=float(getattr(self, "sigmoid_bound", 8.0)),
+            l2=self._penalty() if self._kind == "ridge" else self._l2(rows),
+        )
+
+    def plan(
+        self,
+        X: npt.ArrayLike | tuple[int, int],  # noqa: N803
+        *,
+        bound: float = 4.0,
+        params: CkksParams | None = None,
+    ) -> FitPlan:
+        """What training on encrypted rows needs, before any key is made.
+
+        Parameters
+        ----------
+        X : array_like or tuple of int
+            The rows, or their shape.
+        bound : float, default 4.0
+            A public bound on the absolute values of the features (and of the targets of a regression): a power of two is
+            enough. Scale features to mean zero and variance one before: training is no better than its features.
+        params : CkksParams, optional
+            Parameters to use. Default: the smallest that afford the fit at ``security``, ``precision_bits``.
+
+        Returns
+        -------
+        FitPlan
+            Its parameters afford scoring encrypted rows with the result, too.
+
+        Raises
+        ------
+        ParameterError
+            If no secure parameters afford so many steps: without bootstrapping a training is as long as its depth.
+        """
+        rows, features = X if isinstance(X, tuple) else np.shape(X)
+        trainer = self._trainer(rows)
+        if params is None:
+            params = self._params(trainer, rows, features, bound)
+        return FitPlan(self._trace(trainer, rows, features, params), params)
+
+    def _trace(self, trainer: _core.Trainer, rows: int, features: int, params: CkksParams) -> _core.FitPlan:
+        trace = trainer.closed_form_plan if self._is_closed_form() else trainer.plan
+        return trace(int(rows), int(features), params.slots)
+
+    def _params(
+        self, trainer: _core.Trainer, rows: int, features: int, bound: float, *, scoring: bool = True
+    ) -> CkksParams:
+        size = bound * bound * rows
+        if self._is_closed_form():
+            return self._build(2, 2 * size, features)
+        depth = trainer.depth() + (_SCORING_DEPTH if scoring else 0)
+        # Scores of a step are sums over rows, before they are divided by their number.
+        norm = bound * math.sqrt(features)
+        target = 0.5 if self._kind == "logistic" else bound
+        probe = trainer.plan(int(rows), int(features), 2**14)
+        largest = probe.largest_value(norm, target)
+        return self._build(depth, size if largest is None else largest, features)
+
+    def _build(self, depth: int, largest: float, features: int) -> CkksParams:
+        integer_bits = max(4, math.ceil(math.log2(largest)) + 1)
+        width = 1 << features.bit_length()
+        try:
+            return CkksParams(
+                depth=depth,
+                precision_bits=min(44, self.precision_bits + _HEADROOM_BITS),
+                integer_bits=integer_bits,
+                security=self.security,
+                slots=width,
+            )
+        except ParameterError as error:
+            hint = "use fewer iterations, a sigmoid of degree 1, or `solver=\"closed_form\"` for regressions: there is no bootstrapping yet"
+            message = f"no secure parameters afford this training, which takes {depth} levels of depth: {error}; {hint}"
+            raise ParameterError(
+                message, operation="max_iter", got=f"{depth} levels", expected=error.expected, hint=hint
+            ) from error
+
+    def encrypt(
+        self,
+        key: SecretKey | PublicKey,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike | None = None,
+        keys: EvaluationKeys | None = None,
+        *,
+        bound: float | None = None,
+    ) -> Any:
+        """Encrypt rows, and targets, packed for :meth:`fit_encrypted`.
+
+        Parameters
+        ----------
+        key : SecretKey or PublicKey
+        X : array_like, shape (n, features)
+            The rows, scaled.
+        y : array_like, shape (n,), optional
+            The targets; labels 0 and 1 for logistic regression.
+        keys : EvaluationKeys, optional
+            Bind both to them.
+        bound : float, optional
+            A public bound on the absolute values, declared with the ciphertexts.
+
+        Returns
+        -------
+        EncryptedArray or tuple of EncryptedArray
+        """
+        rows = np.asarray(X, dtype=np.float64)
+        core = self._trace(self._trainer(rows.shape[0]), rows.shape[0], rows.shape[1], key.params)  # type: ignore[arg-type]
+        plan = FitPlan(core, key.params)  # type: ignore[arg-type]
+        encrypted = key.encrypt(rows, keys, packing=plan.X_packing, bound=bound)
+        if y is None:
+            return encrypted
+        targets = np.asarray(y, dtype=np.float64)
+        if self._kind == "logistic" and not np.isin(targets, (0.0, 1.0)).all():
+            hint = "map the classes: `(y == positive).astype(float)`"
+            raise EncodingError(
+                f"labels: got values other than 0 and 1; {hint}", operation="labels", got="other values", expected="0 and 1", hint=hint
+            )
+        target_bound = 1.0 if self._kind == "logistic" else bound
+        return encrypted, key.encrypt(targets, keys, packing=plan.y_packing, bound=target_bound)
+
+    def fit_encrypted(
+        self,
+        X: EncryptedArray,  # noqa: N803
+        y: EncryptedArray,
+        callback: Callback | None = None,
+    ) -> EncryptedModel | EncryptedNormalEquations:
+        """Train on encrypted rows, without a key that decrypts.
+
+        Parameters
+        ----------
+        X : EncryptedArray, shape (n, features)
+            Bound to evaluation keys. Best from :meth:`encrypt`; rows that are packed otherwise are refused with what to do.
+        y : EncryptedArray, shape (n,)
+            Targets packed otherwise are re-packed, which takes a level.
+        callback : callable, optional
+            Called with an :class:`Iteration` after each step; returning False stops the training.
+
+        Returns
+        -------
+        EncryptedModel
+            Or :class:`EncryptedNormalEquations` for ``solver="closed_form"``.
+        """
+        rows, targets = X._core, y._core
+        wanted = rows.row_packing
+        if wanted is not None and targets.packing != wanted and X.scheme == y.scheme == "ckks":
+            targets = targets.repack(wanted)
+        trainer = self._trainer(X.shape[0])
+        template = copy.copy(self)
+        if self._is_closed_form():
+            with Reporter("normal equations", "operations") as reporter:
+                equations = trainer.normal_equations(rows, targets, reporter.callback)
+            return EncryptedNormalEquations(equations, template, X.shape[1])
+        history: list[Iteration] = []
+
+        def step(number: int, total: int, depth_left: int) -> object:
+            history.append(Iteration(number, total, depth_left))
+            return None if callback is None else callback(history[-1])
+
+        with Reporter("training", "operations") as reporter:
+            model = trainer.fit_encrypted(rows, targets, step, reporter.callback)
+        return EncryptedModel(model, template, history)
+
+    def _fit_scaled(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:  # noqa: N803
+        """Scales, encrypts, trains, decrypts, and brings the weights back to the units of the features."""
+        if self._is_closed_form():
+            return self._fit_closed_form(X, y)
+        # Without a constant term nothing may be shifted: rows and their negatives have mean zero.
+        seen = X if self.fit_intercept else np.vstack([X, -X])
+        scaler = _core.Scaler.fit(np.ascontiguousarray(seen), _SHRINKAGE)
+        scaled = np.asarray(scaler.transform(np.ascontiguousarray(X)))
+        bound = 2.0 ** math.ceil(math.log2(max(1.0, float(np.abs(scaled).max()))))
+        shift, spread = (0.0, 1.0) if self._kind == "logistic" else _moments(y, self.fit_intercept)
+        coef, intercept = self._train(scaled, (y - shift) / spread, bound)
+        # The scaling is affine: its matrix is what it does to the unit vectors.
+        images = np.asarray(scaler.transform(np.vstack([np.zeros(X.shape[1]), np.eye(X.shape[1])])))
+        back = (images[1:] - images[0]) @ coef
+        return back * spread, (float(images[0] @ coef) + intercept) * spread + shift
+
+    def _train(self, X: npt.NDArray[Any], y: npt.NDArray[Any], bound: float) -> tuple[npt.NDArray[Any], float]:  # noqa: N803
+        trainer = self._trainer(X.shape[0])
+        params = self._params(trainer, X.shape[0], X.shape[1], bound, scoring=False)
+        plan = FitPlan(self._trace(trainer, X.shape[0], X.shape[1], params), params)
+        sk = SecretKey.generate(params)
+        keys = sk.evaluation_keys(plan=plan)
+        rows, targets = self.encrypt(sk, X, y, keys, bound=bound)
+        model = self.fit_encrypted(rows, targets)
+        assert isinstance(model, EncryptedModel)
+        coef, intercept = model._core.decrypt(sk._core)
+        return np.asarray(coef), float(intercept)
+
+    def _fit_closed_form(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:  # noqa: N803
+        rows = X.shape[0]
+        centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
+        middle = float(y.mean()) if self.fit_intercept else 0.0
+        # With columns of length one, every entry of the equations is at most one (Cauchy-Schwarz).
+        length = np.linalg.norm(X - centre, axis=0)
+        spread = float(np.linalg.norm(y - middle))
+        unit, size = np.where(length > 0, length, 1.0), spread or 1.0
+        scaled, targets = (X - centre) / unit, (y - middle) / size
+        trainer = self._trainer(rows, fit_intercept=False)
+        params = self._build(2, 2.0, X.shape[1])
+        plan = FitPlan(trainer.closed_form_plan(rows, X.shape[1], params.slots), params)
+        sk = SecretKey.generate(params)
+        keys = sk.evaluation_keys(plan=plan)
+        encrypted = sk.encrypt(scaled, keys, packing=plan.X_packing, bound=1.0)
+        with Reporter("normal equations", "operations") as reporter:
+            core = trainer.normal_equations(
+                encrypted._core,
+                sk.encrypt(targets, keys, packing=plan.y_packing, bound=1.0)._core,
+                reporter.callback,
+            )
+        solution = _solve(core, sk, unit, self._penalty())
+        coef = solution / unit * size
+        return coef, middle - float(centre @ coef)
+
+    def _validated(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+        check_is_fitted(self)
+        checked: npt.NDArray[Any] = validate_data(self, X, reset=False, dtype=np.float64)
+        return checked
+
+    def _set(self, coef: npt.NDArray[Any], intercept: Any, iterations: int) -> None:
+        self.coef_ = coef
+        self.intercept_ = intercept
+        self.n_iter_ = iterations
+
+
+def _solve(core: _core.NormalEquations, sk: SecretKey, unit: npt.NDArray[Any], alpha: float) -> npt.NDArray[Any]:
+    """Least squares from scaled equations: with a penalty on the weights in the features' own units."""
+    gram, moment = (sk.decrypt(EncryptedArray._wrap(part)) for part in core.parts)
+    gram = (gram + gram.T) / 2
+    # |w|^2 = sum (v_j / unit_j)^2 for the scaled weights v.
+    return np.asarray(np.linalg.lstsq(gram + np.diag(alpha / unit**2), moment, rcond=1e-7)[0])
+
+
+def _moments(y: npt.NDArray[Any], centred: bool) -> tuple[float, float]:
+    shift = float(y.mean()) if centred else 0.0
+    return shift, float(np.abs(y - shift).max()) or 1.0
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
+        return int(value)
+    raise ParameterError(
+        f"invalid parameter {name}: got {value!r}, expected a positive integer",
+        operation=name,
+        got=repr(value),
+        expected="a positive integer",
+    )
+
+
+class _Regression(RegressorMixin, _LinearModel):  # type: ignore[misc]
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Any:  # noqa: N803
+        """Encrypt, train on ciphertexts, decrypt.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, features)
+        y : array_like, shape (n,)
+
+        Returns
+        -------
+        self
+        """
+        rows, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        targets = np.asarray(targets, dtype=np.float64)
+        coef, intercept = self._fit_scaled(rows, targets)
+        self._set(coef, intercept if self.fit_intercept else 0.0, 1 if self._is_closed_form() else self.max_iter)
+        return self
+
+    def _fitted(self, coef: npt.NDArray[Any], intercept: float, iterations: int) -> Any:
+        model = copy.copy(self)
+        model._set(coef, intercept, iterations)
+        model.n_features_in_ = coef.size
+        return model
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+        """Predicted targets of plain rows.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, features)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        rows = self._validated(X)
+        return np.asarray(rows @ self.coef_ + self.intercept_)
+
+    def decision_function(self, X: EncryptedArray) -> EncryptedArray:  # noqa: N803
+        """Predicted targets of encrypted rows, encrypted: plain weights on encrypted rows.
+
+        Parameters
+        ----------
+        X : EncryptedArray, shape (n, features)
+
+        Returns
+        -------
+        EncryptedArray, shape (n,)
+        """
+        check_is_fitted(self)
+        return X @ self.coef_ + self.intercept_
+
+
+class LinearRegression(_Regression):
+    """Ordinary least squares on encrypted data.
+
+    Parameters
+    ----------
+    fit_intercept : bool, default True
+        Fit a constant term.
+    solver : {"closed_form", "nag", "gd"}, default "closed_form"
+        The server computes encrypted normal equations, which the owner solves (depth 2), or descends by Nesterov's accelerated
+        or plain gradients (depth ``1 + 2 (max_iter - 1)``), so that the result stays encrypted.
+    max_iter : int, default 5
+        Gradient steps.
+    learning_rate : float or list of float, default 1.0
+        Of every step, or one for each, for features of variance one that are decorrelated.
+    batch_size : int, optional
+        Rows that a step looks at. Default all.
+    security : {128, 192, 256}, default 128
+    precision_bits : int, default 20
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (features,)
+    intercept_ : float
+    n_iter_ : int
+    n_features_in_ : int
+
+    Notes
+    -----
+    ``fit`` on plain data keeps a key for the length of the call; features are scaled and decorrelated in clear by their owner.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cipherblas.linear_model import LinearRegression
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 1.0]])
+    >>> model = LinearRegression().fit(X, X @ [2.0, -1.0] + 0.5)
+    >>> np.round(model.coef_, 3), round(model.intercept_, 3)
+    (array([ 2., -1.]), 0.5)
+    """
+
+    _kind = "linear"
+
+    def __init__(
+        self,
+        *,
+        fit_intercept: bool = True,
+        solver: Literal["closed_form", "nag", "gd"] = "closed_form",
+        max_iter: int = 5,
+        learning_rate: float | list[float] = 1.0,
+        batch_size: int | None = None,
+        security: int = 128,
+        precision_bits: int = 20,
+    ) -> None:
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.security = security
+        self.precision_bits = precision_bits
+
+
+class Ridge(_Regression):
+    """Least squares with a penalty ``alpha |w|^2``, on encrypted data.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        The penalty, as in scikit-learn; the constant term is not penalized.
+    fit_intercept, solver, max_iter, learning_rate, batch_size, security, precision_bits
+        As of :class:`LinearRegression`. With a gradient solver the penalty is on the weights of the scaled features.
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (features,)
+    intercept_ : float
+    n_iter_ : int
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cipherblas.linear_model import Ridge
+    >>> X = np.arange(12.0).reshape(6, 2) % 5
+    >>> Ridge(alpha=0.5).fit(X, X[:, 0]).coef_.shape
+    (2,)
+    """
+
+    _kind = "ridge"
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        fit_intercept: bool = True,
+        solver: Literal["closed_form", "nag", "gd"] = "closed_form",
+        max_iter: int = 5,
+        learning_rate: float | list[float] = 1.0,
+        batch_size: int | None = None,
+        security: int = 128,
+        precision_bits: int = 20,
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.security = security
+        self.precision_bits = precision_bits
+
+    def _penalty(self) -> float:
+        alpha = float(self.alpha)
+        if not (0 <= alpha < math.inf):
+            raise ParameterError(
+                f"invalid parameter alpha: got {self.alpha!r}, expected a number that is not negative",
+                operation="alpha",
+                got=repr(self.alpha),
+                expected="a number that is not negative",
+            )
+        return alpha
+
+
+class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
+    """Logistic regression on encrypted data, by gradient steps with a polynomial in place of the sigmoid.
+
+    Parameters
+    ----------
+    C : float, default inf
+        Inverse strength of the L2 penalty, as in scikit-learn; without a penalty by default.
+    max_iter : int, default 5
+        Gradient steps. Each takes 3 to 5 levels of depth, by the degree of the sigmoid, and depth is limited: some ten steps at 128
+        bits of security.
+    solver : {"nag", "gd"}, default "nag"
+        Nesterov's accelerated gradient, or plain gradient descent.
+    learning_rate : float or list of float, default 1.0
+        Of every step, or one for each, for features of variance one that are decorrelated, as ``fit`` makes them.
+    batch_size : int, optional
+        Rows that a step looks at. Default all.
+    fit_intercept : bool, default True
+    sigmoid_degree : {1, 3, 5, 7}, default 3
+        Degree of the polynomial.
+    sigmoid_bound : float, default 8.0
+        Scores beyond it are not approximated: `fit` warns.
+    security : {128, 192, 256}, default 128
+    precision_bits : int, default 16
+        The weights are right to some ``2**-precision_bits`` of those of the same algorithm in clear.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+    coef_ : ndarray, shape (1, features) or (classes, features)
+    intercept_ : ndarray, shape (1,) or (classes,)
+    n_iter_ : ndarray, shape (1,)
+    n_features_in_ : int
+
+    Notes
+    -----
+    More than two classes are trained one against the rest, on the same encrypted rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cipherblas.linear_model import LogisticRegression
+    >>> X = np.array([[-2.0], [-1.0], [-0.5], [0.5], [1.0], [2.0]])
+    >>> LogisticRegression(max_iter=2).fit(X, [0, 0, 0, 1, 1, 1]).predict([[-1.5], [1.5]])
+    array([0, 1])
+    """
+
+    _kind = "logistic"
+
+    def __init__(
+        self,
+        *,
+        C: float = math.inf,  # noqa: N803
+        max_iter: int = 5,
+        solver: Literal["nag", "gd"] = "nag",
+        learning_rate: float | list[float] = 1.0,
+        batch_size: int | None = None,
+        fit_intercept: bool = True,
+        sigmoid_degree: int = 3,
+        sigmoid_bound: float = 8.0,
+        security: int = 128,
+        precision_bits: int = 16,
+    ) -> None:
+        self.C = C
+        self.max_iter = max_iter
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.fit_intercept = fit_intercept
+        self.sigmoid_degree = sigmoid_degree
+        self.sigmoid_bound = sigmoid_bound
+        self.security = security
+        self.precision_bits = precision_bits
+
+    def _l2(self, rows: int) -> float:
+        if not self.C > 0:
+            raise ParameterError(
+                f"invalid parameter C: got {self.C!r}, expected a positive number",
+                operation="C",
+                got=repr(self.C),
+                expected="a positive number",
+            )
+        return 1.0 / (float(self.C) * rows)
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> LogisticRegression:  # noqa: N803
+        """Encrypt, train on ciphertexts, decrypt.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, features)
+        y : array_like, shape (n,)
+            Labels of two or more classes.
+
+        Returns
+        -------
+        self
+        """
+        rows, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        self.classes_ = unique_labels(labels)
+        if self.classes_.size < 2:
+            raise ValueError(f"got one class, {self.classes_[0]!r}, expected at least two: there is nothing to tell apart")
+        positive = self.classes_[1:] if self.classes_.size == 2 else self.classes_
+        fits = [self._fit_scaled(rows, (labels == c).astype(np.float64)) for c in positive]
+        coef = np.vstack([w for w, _ in fits])
+        intercept = np.array([b for _, b in fits])
+        if not self.fit_intercept:
+            intercept = np.zeros_like(intercept)
+        self._set(coef, intercept, self.max_iter)
+        self.n_iter_ = np.array([self.max_iter])
+        largest = float(np.abs(rows @ coef.T + intercept).max())
+        if largest > 1.25 * self.sigmoid_bound:
+            message = (
+                f"scores reach {largest:.3g}, beyond the interval of the polynomial sigmoid ({self.sigmoid_bound:g}): "
+                "use a larger `sigmoid_bound`, a smaller `C`, or fewer iterations"
+            )
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def _fitted(self, coef: npt.NDArray[Any], intercept: float, iterations: int) -> LogisticRegression:
+        model = copy.copy(self)
+        model.classes_ = np.array([0, 1])
+        model._set(coef.reshape(1, -1), np.array([intercept]), iterations)
+        model.n_iter_ = np.array([iterations])
+        model.n_features_in_ = coef.size
+        return model
+
+    def decision_function(self, X: EncryptedArray | npt.ArrayLike) -> Any:  # noqa: N803
+        """Scores: of plain rows in clear, of encrypted rows encrypted.
+
+        Parameters
+        ----------
+        X : array_like or EncryptedArray, shape (n, features)
+
+        Returns
+        -------
+        ndarray or EncryptedArray, shape (n,) or (n, classes)
+        """
+        if isinstance(X, EncryptedArray):
+            check_is_fitted(self)
+            if len(self.coef_) == 1:
+                return X @ self.coef_[0] + self.intercept_[0]
+            return X @ self.coef_.T + self.intercept_
+        scores = self._validated(X) @ self.coef_.T + self.intercept_
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+        """Classes of plain rows.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, features)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        scores = self.decision_function(X)
+        index = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[index])
+
+    def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+        """Probabilities of the classes for plain rows, with the sigmoid itself; normalized for more than two.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, features)
+
+        Returns
+        -------
+        ndarray, shape (n, classes)
+        """
+        from scipy.special import expit
+
+        p = expit(self.decision_function(X))
+        if p.ndim == 1:
+            return np.column_stack([1 - p, p])
+        return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+        """Logarithms of :meth:`predict_proba`."""
+        return np.log(self.predict_proba(X))
