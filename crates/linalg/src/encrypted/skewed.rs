@@ -104,6 +104,10 @@ impl<S: Add + MulPlain + Mul + Rotate> EncryptedMatrix<S> {
         // Transposing on the way takes nearly as many masks as there are slots.
         let skewed = orders[0] == orders[1] || self.natural_pair(other)?.0.layered();
         let row_sums = self.row_sums_tile(other)?.is_some();
+        if row_sums && self.cols >= self.rows + other.cols {
+            // More rows to sum over than diagonals: an outer product for each row is dearer, and takes long to plan.
+            return Ok(MatmulMethod::RowSums);
+        }
         let rivals = [
             (MatmulMethod::Skewed, skewed),
             (MatmulMethod::RowSums, row_sums),

@@ -339,33 +339,21 @@ class _Regression(RegressorMixin, _LinearModel):  # type: ignore[misc]
         model.n_features_in_ = coef.size
         return model
 
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
-        """Predicted targets of plain rows.
+    def predict(self, X: EncryptedArray | npt.ArrayLike) -> Any:  # noqa: N803
+        """Predicted targets: of plain rows in clear, of encrypted rows encrypted.
 
         Parameters
         ----------
-        X : array_like, shape (n, features)
+        X : array_like or EncryptedArray, shape (n, features)
 
         Returns
         -------
-        ndarray, shape (n,)
+        ndarray or EncryptedArray, shape (n,)
         """
-        rows = self._validated(X)
-        return np.asarray(rows @ self.coef_ + self.intercept_)
-
-    def decision_function(self, X: EncryptedArray) -> EncryptedArray:  # noqa: N803
-        """Predicted targets of encrypted rows, encrypted: plain weights on encrypted rows.
-
-        Parameters
-        ----------
-        X : EncryptedArray, shape (n, features)
-
-        Returns
-        -------
-        EncryptedArray, shape (n,)
-        """
-        check_is_fitted(self)
-        return X @ self.coef_ + self.intercept_
+        if isinstance(X, EncryptedArray):
+            check_is_fitted(self)
+            return X @ self.coef_ + self.intercept_
+        return self._validated(X) @ self.coef_ + self.intercept_
 
 
 class LinearRegression(_Regression):

@@ -211,6 +211,7 @@ def _model(model: Any) -> ScoringModel:
         rest = isinstance(model, ours.LogisticRegression) or getattr(model, "multi_class", "") == "ovr"
         probabilities = "rest" if rest or getattr(model, "solver", "") == "liblinear" else "softmax"
     classes = np.asarray(model.classes_)
+    coef = np.atleast_2d(coef)
     if coef.shape[0] == 1:
         return ScoringModel(coef[0], intercept.reshape(-1)[0], classes, probabilities)
     return ScoringModel(coef, np.broadcast_to(intercept, (coef.shape[0],)), classes, probabilities)

@@ -1,0 +1,279 @@
+"""Encrypted arrays against NumPy: operators, broadcasting, slices, reductions, chains."""
+
+import cipherblas as cb
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+SHAPES = st.one_of(
+    st.just(()),
+    st.tuples(st.integers(1, 20)),
+    st.tuples(st.integers(1, 6), st.integers(1, 6)),
+)
+
+OPERATORS = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+}
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("symbol", OPERATORS)
+@given(
+    pair=hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, max_side=5), seed=st.integers(0, 99), data=st.data()
+)
+def test_operators_broadcast_as_numpy_does(any_scheme, symbol, pair, seed, data):
+    ctx, apply = any_scheme, OPERATORS[symbol]
+    left, right = (ctx.values(shape, seed + k) for k, shape in enumerate(pair.input_shapes))
+    which = data.draw(st.sampled_from(["encrypted right", "encrypted left", "both"]))
+    if which == "both" and symbol == "*" and ctx.scheme == "paillier":
+        return
+    a = left if which == "encrypted right" else ctx.encrypt(left)
+    b = right if which == "encrypted left" else ctx.encrypt(right)
+    ctx.check(apply(a, b), apply(left, right))
+
+
+@given(shapes=st.sampled_from([((3,), (3,)), ((3, 4), (4,)), ((3,), (3, 5)), ((2, 9), (9, 3)), ((12, 2), (2, 1)), ((1, 7), (7, 1))]),
+       which=st.integers(0, 2), seed=st.integers(0, 99))
+def test_matrix_products(any_scheme, shapes, which, seed):
+    ctx = any_scheme
+    left, right = (ctx.values(shape, seed + k) for k, shape in enumerate(shapes))
+    if which == 2 and ctx.scheme == "paillier":
+        return
+    a = left if which == 0 else ctx.encrypt(left)
+    b = right if which == 1 else ctx.encrypt(right)
+    ctx.check(a @ b, left @ right)
+    if which == 2:
+        ctx.check(a.dot(b), np.dot(left, right))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 3), (9, 3), (5, 8), (30, 2)])
+def test_products_with_the_own_transpose(lattice, rows, columns):
+    values = lattice.values((rows, columns))
+    x = lattice.encrypt(values)
+    lattice.check(x.T @ x, values.T @ values)
+    other = lattice.values((rows, 4), seed=3)
+    lattice.check(x.T @ lattice.encrypt(other), values.T @ other)
+
+
+def index(shape):
+    """Integers, slices with any step, `...` and None, at most two dimensions in the result."""
+    along = [
+        st.one_of(
+            st.integers(-n, n - 1),
+            st.builds(slice, *[st.one_of(st.none(), st.integers(-n - 1, n + 1))] * 2, st.sampled_from([None, 1, 2, -1, -2])),
+        )
+        for n in shape
+    ]
+    return st.tuples(*along[: len(shape)])
+
+
+@given(shape=st.sampled_from([(1,), (9,), (20,), (3, 4), (9, 5), (2, 17)]), data=st.data())
+def test_slices(any_scheme, shape, data):
+    key = data.draw(index(shape))
+    if data.draw(st.booleans()):
+        key = key[: data.draw(st.integers(1, len(key)))]
+    values = any_scheme.values(shape)
+    expected = values[key]
+    x = any_scheme.encrypt(values)
+    if expected.size == 0:
+        with pytest.raises(cb.ShapeError, match="empty"):
+            x[key]
+        return
+    any_scheme.check(x[key], expected)
+
+
+@pytest.mark.parametrize(
+    "key", [..., (..., 1), (1, ...), (None, 1), (slice(None), None, 2), (0, None), (..., None, 0), np.int64(2), (-1, slice(None, None, -1))]
+)
+def test_ellipsis_and_new_axes(ckks, key):
+    values = ckks.values((3, 4))
+    ckks.check(ckks.encrypt(values)[key], values[key])
+
+
+@given(shape=SHAPES, axis=st.sampled_from([None, 0, 1, -1]), keepdims=st.booleans())
+def test_sums_and_means(any_scheme, shape, axis, keepdims):
+    values = any_scheme.values(shape)
+    x = any_scheme.encrypt(values)
+    if axis is not None and not -len(shape) <= axis < len(shape):
+        with pytest.raises(cb.ShapeError, match=f"axis {axis} is out of bounds"):
+            x.sum(axis)
+        return
+    any_scheme.check(x.sum(axis, keepdims=keepdims), values.sum(axis=axis, keepdims=keepdims))
+    if any_scheme.scheme == "bfv":
+        with pytest.raises(cb.UnsupportedError, match="integers have no fractions"):
+            x.mean(axis)
+    else:
+        any_scheme.check(x.mean(axis, keepdims=keepdims), values.mean(axis=axis, keepdims=keepdims))
+
+
+@pytest.mark.parametrize(
+    ("shape", "to"), [((12,), (3, 4)), ((3, 4), (12,)), ((3, 4), (2, -1)), ((3, 4), (4, 3)), ((1,), ()), ((), (1, 1)), ((20,), (-1,))]
+)
+def test_reshapes(any_scheme, shape, to):
+    values = any_scheme.values(shape)
+    x = any_scheme.encrypt(values)
+    any_scheme.check(x.reshape(to), values.reshape(to))
+    any_scheme.check(x.reshape(*to) if to else x.reshape(()), values.reshape(to))
+    any_scheme.check(x.ravel(), values.ravel())
+    any_scheme.check(x.T, values.T)
+    any_scheme.check(np.squeeze(x), np.squeeze(values))
+
+
+@pytest.mark.parametrize("to", [(5,), (-1, -1), (2, 2, 3), (-1, 5), (-2, 6)])
+def test_impossible_reshapes(ckks, to):
+    with pytest.raises(cb.ShapeError, match="12 values"):
+        ckks.encrypt(ckks.values((3, 4))).reshape(to)
+
+
+def test_stacking(any_scheme):
+    ctx = any_scheme
+    a, b = ctx.values((3, 4)), ctx.values((2, 4), 1)
+    u, v = ctx.values(5, 2), ctx.values(5, 3)
+    x, y, p, q = (ctx.encrypt(z) for z in (a, b, u, v))
+    ctx.check(cb.vstack([x, y]), np.vstack([a, b]))
+    ctx.check(cb.concatenate([x.T, y.T], axis=1), np.concatenate([a.T, b.T], axis=1))
+    ctx.check(cb.concatenate([p, q]), np.concatenate([u, v]))
+    ctx.check(np.hstack([p, q]), np.hstack([u, v]))
+    ctx.check(np.vstack([p, q]), np.vstack([u, v]))
+    ctx.check(np.stack([p, q], axis=1), np.stack([u, v], axis=1))
+    ctx.check(cb.stack([p.sum(), q.sum()]), np.stack([u.sum(), v.sum()]))
+    ctx.check(np.column_stack([p, q]), np.column_stack([u, v]))
+    with pytest.raises(cb.ShapeError):
+        cb.vstack([x, x[:, :2]])
+    with pytest.raises(cb.UnsupportedError, match="encrypt the plain ones first"):
+        cb.vstack([x, b])
+    with pytest.raises(cb.UnsupportedError, match="of nothing"):
+        cb.concatenate([])
+
+
+@given(coefficients=st.lists(st.integers(-3, 3), min_size=1, max_size=9), shape=SHAPES)
+def test_polynomials(lattice, coefficients, shape):
+    values = lattice.values(shape)
+    x = lattice.encrypt(values)
+    expected = np.polynomial.polynomial.polyval(values, coefficients)
+    lattice.check(x.polynomial(coefficients), expected, largest=1.0)
+    lattice.check(np.polyval(coefficients[::-1], x), expected, largest=1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7])
+def test_powers(lattice, n):
+    values = lattice.values((2, 5))
+    x = lattice.encrypt(values)
+    y = x**n
+    lattice.check(y, values**n, largest=1.0)
+    assert x.depth_left - y.depth_left == int(np.ceil(np.log2(n)))
+    lattice.check(np.power(x, n), values**n, largest=1.0)
+
+
+CHAIN = st.lists(
+    st.sampled_from(["+1", "*3", "-x", "x+x", "T", "rev", "sum0", "-row"]), min_size=3, max_size=3
+)
+
+
+@given(steps=CHAIN, shape=st.sampled_from([(3, 4), (9, 3), (5,)]))
+def test_chains(any_scheme, steps, shape):
+    ctx = any_scheme
+    values = ctx.values(shape)
+    x = ctx.encrypt(values)
+    for step in steps:
+        if step == "+1":
+            x, values = x + 1, values + 1
+        elif step == "*3":
+            x, values = 3 * x, 3 * values
+        elif step == "-x":
+            x, values = -x, -values
+        elif step == "x+x":
+            x, values = x + x, values + values
+        elif step == "T":
+            x, values = x.T, values.T
+        elif step == "rev":
+            x, values = x[::-1], values[::-1]
+        elif step == "sum0" and values.ndim:
+            x, values = x.sum(axis=0), values.sum(axis=0)
+        elif step == "-row" and values.ndim == 2:
+            x, values = x - values[0], values - values[0]
+        elif step in ("sum0", "-row"):
+            continue
+        if values.ndim == 0:
+            break
+    ctx.check(x, values, largest=1.0)
+
+
+def test_numpy_on_the_left(ckks):
+    values = ckks.values((3, 4))
+    x = ckks.encrypt(values)
+    w = ckks.values((5, 3), 4)
+    for result, expected in [
+        (w @ x, w @ values),
+        (np.ones((3, 4)) - x, 1 - values),
+        (np.float64(2.0) * x, 2 * values),
+        (np.int32(2) + x, 2 + values),
+        (np.ones(3) @ x, np.ones(3) @ values),
+        (np.add(1.0, x), values + 1),
+        (np.subtract(x, 1), values - 1),
+        (np.multiply(x, x), values * values),
+        (np.matmul(w, x), w @ values),
+        (np.negative(x), -values),
+        (np.square(x), values**2),
+        (np.true_divide(x, 2), values / 2),
+        (x / np.arange(1.0, 5.0), values / np.arange(1.0, 5.0)),
+        (np.dot(w, x), w @ values),
+        (np.dot(2.0, x), 2 * values),
+        (np.sum(x, axis=1), values.sum(axis=1)),
+        (np.mean(x), values.mean()),
+        (np.add.reduce(x), np.add.reduce(values)),
+        (np.average(x, axis=0, weights=[1, 2, 1]), np.average(values, axis=0, weights=[1, 2, 1])),
+        (np.transpose(x), values.T),
+        (np.reshape(x, (4, 3)), values.reshape(4, 3)),
+        (np.flip(x), np.flip(values)),
+        (np.flip(x, 0), np.flip(values, 0)),
+        (np.expand_dims(x[0], 0), np.expand_dims(values[0], 0)),
+        (np.broadcast_to(x[0], (2, 4)), np.broadcast_to(values[0], (2, 4))),
+        (np.outer(x[0], [1.0, 2.0]), np.outer(values[0], [1.0, 2.0])),
+        (np.outer([1.0, 2.0], x[0]), np.outer([1.0, 2.0], values[0])),
+        (np.inner(x, x[0]), np.inner(values, values[0])),
+    ]:
+        ckks.check(result, expected)
+    assert np.shape(x) == (3, 4)
+    assert np.ndim(x) == 2
+    assert np.size(x) == 12
+    assert np.size(x, 1) == 4
+    assert np.copy(x) is x
+
+
+def test_attributes(any_scheme):
+    x = any_scheme.encrypt(any_scheme.values((3, 5)))
+    assert x.shape == (3, 5)
+    assert (x.ndim, x.size, len(x)) == (2, 15, 3)
+    assert x.dtype == (np.int64 if x.scheme == "bfv" else np.float64)
+    assert x.nbytes > 0
+    assert x.ciphertexts >= 1
+    assert x.depth_left == any_scheme.sk.params.depth
+    assert x.key_id == any_scheme.sk.key_id == any_scheme.ek.key_id
+    assert x.is_bound
+    assert x.magnitude_bound >= 4.0
+    assert x.with_depth(0).depth_left == 0
+    text = repr(x)
+    assert all(part in text for part in ("(3, 5)", x.scheme, f"depth left={x.depth_left}", x.key_id[:8]))
+    assert "<table>" in x._repr_html_()
+    with pytest.raises(TypeError, match="encrypted scalar"):
+        len(x[0, 0])
+
+
+def test_packings(ckks):
+    values, w = ckks.values((6, 4)), ckks.values((4, 3), 1)
+    for packing in (cb.Packing.rows(), cb.Packing.columns(), cb.Packing.spread(), cb.Packing.auto()):
+        x = ckks.sk.encrypt(values, ckks.ek, packing=packing)
+        ckks.check(x @ w, values @ w)
+        ckks.check(x.sum(axis=0), values.sum(axis=0))
+    # Columns and spread need no evaluation key for a plain matrix.
+    x = ckks.sk.encrypt(values, packing=cb.Packing.columns())
+    ckks.check(x @ w, values @ w)
+    v = ckks.sk.encrypt(values[0], ckks.ek, packing=cb.Packing.for_matrix((4, 3), ckks.sk.params.slots))
+    ckks.check(v @ w, values[0] @ w)
+    assert cb.Packing.rows() == cb.Packing.rows()
+    assert cb.Packing.rows() != cb.Packing.columns()

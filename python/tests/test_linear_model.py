@@ -1,0 +1,395 @@
+"""Estimators: against their twins in clear and exact solvers, in roles, inside scikit-learn."""
+
+import pickle
+import warnings
+
+import cipherblas as cb
+import numpy as np
+import pytest
+from cipherblas.linear_model import (
+    EncryptedModel,
+    EncryptedNormalEquations,
+    FederatedLogisticRegression,
+    FederatedOwner,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    from_sklearn,
+)
+from sklearn import linear_model, preprocessing, svm
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+#: Checks of scikit-learn's that are expected to fail, each with the reason.
+EXCEPTIONS = {
+    "LogisticRegression": {
+        "check_fit_idempotent": "encryption is randomized: two fits agree to the precision asked for, not to 1e-7",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    X, y = load_breast_cancer(return_X_y=True)
+    return preprocessing.StandardScaler().fit_transform(X)[:200, :10], y[:200].astype(float)
+
+
+@pytest.fixture(scope="module")
+def roles(cancer):
+    """A logistic regression in roles: estimator, plan, keys, encrypted rows and labels."""
+    X, y = cancer
+    estimator = LogisticRegression(max_iter=2, learning_rate=0.5)
+    plan = estimator.plan(X)
+    sk = cb.SecretKey.generate(plan.params)
+    ek = sk.evaluation_keys(plan=plan)
+    return estimator, plan, sk, ek, estimator.encrypt(sk, X, y, ek)
+
+
+@pytest.mark.parametrize(
+    "estimator", [LinearRegression(), Ridge(), LogisticRegression(max_iter=2, sigmoid_degree=1)], ids=lambda e: type(e).__name__
+)
+def test_scikit_learn_accepts_them(estimator):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(
+            estimator, expected_failed_checks=EXCEPTIONS.get(type(estimator).__name__, {}), on_fail=None, on_skip=None
+        )
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert not failed
+    assert sum(r["status"] == "passed" for r in results) > 40
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (LinearRegression(), linear_model.LinearRegression()),
+        (LinearRegression(fit_intercept=False), linear_model.LinearRegression(fit_intercept=False)),
+        (Ridge(alpha=0.5), linear_model.Ridge(alpha=0.5)),
+        (Ridge(alpha=0.5, fit_intercept=False), linear_model.Ridge(alpha=0.5, fit_intercept=False)),
+    ],
+)
+def test_closed_forms_are_those_of_scikit_learn(ours, theirs):
+    X, y = load_diabetes(return_X_y=True)
+    ours.fit(X, y)
+    theirs.fit(X, y)
+    # The condition of the normal equations (some 10^5 in the features' correlations) times the precision of their entries.
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-3)
+    assert abs(ours.score(X, y) - theirs.score(X, y)) < 1e-6
+    assert ours.coef_.shape == theirs.coef_.shape
+    assert ours.n_iter_ == 1
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_gradient_descent_reaches_least_squares(fit_intercept):
+    X, y = load_diabetes(return_X_y=True)
+    ours = LinearRegression(solver="nag", max_iter=6, fit_intercept=fit_intercept).fit(X, y)
+    exact = linear_model.LinearRegression(fit_intercept=fit_intercept).fit(X, y)
+    assert abs(ours.score(X, y) - exact.score(X, y)) < 1e-4
+
+
+def test_logistic_regression_on_plain_data(cancer):
+    X, y = cancer
+    labels = np.where(y > 0, "benign", "malignant")
+    model = LogisticRegression(max_iter=4).fit(X, labels)
+    assert list(model.classes_) == ["benign", "malignant"]
+    assert model.coef_.shape == (1, 10)
+    assert model.score(X, labels) > 0.93
+    p = model.predict_proba(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(p[:, 1] > 0.5, model.decision_function(X) > 0)
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), p)
+    twin = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(twin.predict(X), model.predict(X))
+
+
+def test_more_than_two_classes():
+    X, y = load_iris(return_X_y=True)
+    model = LogisticRegression(max_iter=3).fit(X, y)
+    assert model.coef_.shape == (3, 4)
+    assert model.predict_proba(X).shape == (150, 3)
+    assert model.score(X, y) > 0.8
+
+
+def test_trained_in_roles(roles, cancer):
+    estimator, plan, sk, ek, (X_enc, y_enc) = roles
+    X, y = cancer
+    steps = []
+    model = estimator.fit_encrypted(X_enc, y_enc, callback=steps.append)
+    assert [(s.number, s.total) for s in steps] == [(1, 2), (2, 2)]
+    assert model.n_iter_ == 2
+    coef, intercept, _ = estimator._trainer(len(X)).fit_clear(np.ascontiguousarray(X), y)
+    fitted = model.decrypt(sk)
+    tolerance = 2.0**-estimator.precision_bits
+    np.testing.assert_allclose(fitted.coef_[0], coef, atol=tolerance)
+    np.testing.assert_allclose(fitted.intercept_[0], intercept, atol=tolerance)
+    np.testing.assert_array_equal(fitted.predict(X), (X @ coef + intercept > 0).astype(int))
+    # Encrypted weights on encrypted rows, and on plain ones, after a trip over the wire.
+    model = EncryptedModel.load(ek, model.to_bytes())
+    for scores in (model.decision_function(X_enc), model.decision_function(X)):
+        np.testing.assert_allclose(sk.decrypt(scores), X @ coef + intercept, atol=100 * tolerance)
+    np.testing.assert_allclose(sk.decrypt(model.coef_), coef, atol=tolerance)
+    np.testing.assert_allclose(sk.decrypt(model.intercept_), intercept, atol=tolerance)
+    assert model.n_features_in_ == 10
+    assert "depth left=2" in repr(model)
+    with pytest.raises(cb.UnsupportedError, match="decision_function"):
+        model.predict(X_enc)
+    assert str(plan.depth) in repr(plan)
+    assert "iterations" in str(plan)
+
+
+def test_targets_are_repacked_if_need_be(roles, cancer):
+    estimator, _, sk, ek, (X_enc, _) = roles
+    params = cb.CkksParams(depth=8, precision_bits=24, integer_bits=20, degree=sk.params.degree)
+    sk = cb.SecretKey.generate(params)
+    ek = sk.evaluation_keys()
+    X, y = cancer
+    X_enc = estimator.encrypt(sk, X, keys=ek)
+    model = estimator.fit_encrypted(X_enc, sk.encrypt(y, ek))
+    coef, _, _ = estimator._trainer(len(X)).fit_clear(np.ascontiguousarray(X), y)
+    np.testing.assert_allclose(model.decrypt(sk).coef_[0], coef, atol=2.0**-estimator.precision_bits)
+
+
+def test_training_can_be_stopped(roles):
+    estimator, _, _, _, (X_enc, y_enc) = roles
+    seen = []
+
+    def first_only(step):
+        seen.append(step.number)
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit_encrypted(X_enc, y_enc, callback=first_only)
+    assert seen == [1]
+
+    def fail(step):
+        raise LookupError("of the callback's own")
+
+    with pytest.raises(LookupError, match="of the callback's own"):
+        estimator.fit_encrypted(X_enc, y_enc, callback=fail)
+
+
+def test_normal_equations_in_roles():
+    X, y = load_diabetes(return_X_y=True)
+    X = preprocessing.StandardScaler().fit_transform(X)[:100, :4]
+    y = (y[:100] - y[:100].mean()) / 100
+    estimator = Ridge(alpha=2.0)
+    plan = estimator.plan(X)
+    sk = cb.SecretKey.generate(plan.params)
+    ek = sk.evaluation_keys(plan=plan)
+    X_enc, y_enc = estimator.encrypt(sk, X, y, ek, bound=4.0)
+    server = estimator.fit_encrypted(X_enc, y_enc)
+    exact = linear_model.Ridge(alpha=2.0).fit(X, y)
+    for equations in (server, EncryptedNormalEquations.load(sk, server.to_bytes(), estimator)):
+        fitted = equations.decrypt(sk)
+        np.testing.assert_allclose(fitted.coef_, exact.coef_, atol=1e-4)
+        np.testing.assert_allclose(fitted.intercept_, exact.intercept_, atol=1e-4)
+    np.testing.assert_allclose(sk.decrypt(fitted.predict(X_enc)), exact.predict(X), atol=1e-3)
+
+
+def test_inside_scikit_learn(cancer):
+    X, y = cancer
+    pipeline = make_pipeline(preprocessing.StandardScaler(), LogisticRegression(max_iter=2, sigmoid_degree=1))
+    assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.85
+    search = GridSearchCV(Ridge(), {"alpha": [0.1, 1000.0]}, cv=3, n_jobs=2).fit(X, y)
+    assert search.best_params_ == {"alpha": 0.1}
+    twin = clone(LogisticRegression(max_iter=3, C=2.0)).set_params(max_iter=4)
+    assert twin.get_params()["C"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("provoke", "kind", "match"),
+    [
+        (lambda X, y: LogisticRegression(max_iter=60).fit(X, y), cb.ParameterError, "there is no bootstrapping yet"),
+        (lambda X, y: LogisticRegression(max_iter=0).fit(X, y), cb.ParameterError, "max_iter: got 0"),
+        (lambda X, y: LogisticRegression(max_iter=2.5).fit(X, y), cb.ParameterError, "positive integer"),
+        (lambda X, y: LogisticRegression(solver="lbfgs").fit(X, y), cb.ParameterError, 'expected "nag" or "gd"'),
+        (lambda X, y: LogisticRegression(sigmoid_degree=2).fit(X, y), cb.ParameterError, "1, 3, 5 or 7"),
+        (lambda X, y: LogisticRegression(C=0).fit(X, y), cb.ParameterError, "C: got 0"),
+        (lambda X, y: LogisticRegression(batch_size=0).fit(X, y), cb.ParameterError, "batch_size"),
+        (lambda X, y: Ridge(alpha=-1).fit(X, y), cb.ParameterError, "not negative"),
+        (lambda X, y: LogisticRegression().fit(X, np.ones(len(y))), ValueError, "at least two"),
+        (lambda X, y: LogisticRegression().fit(X, np.linspace(0, 1, len(y))), ValueError, "continuous"),
+        (lambda X, y: LogisticRegression().predict(X), NotFittedError, "not fitted"),
+    ],
+)
+def test_mistakes(cancer, provoke, kind, match):
+    with pytest.raises(kind, match=match):
+        provoke(*cancer)
+
+
+def test_mistakes_in_roles(roles, cancer, bfv):
+    estimator, _, sk, ek, (X_enc, y_enc) = roles
+    X, y = cancer
+    with pytest.raises(cb.EncodingError, match="map the classes"):
+        estimator.encrypt(sk, X, y + 1)
+    with pytest.raises(cb.ShapeError, match="a vector of targets"):
+        estimator.fit_encrypted(X_enc, X_enc)
+    with pytest.raises(cb.UnsupportedError, match="CKKS"):
+        estimator.fit_encrypted(X_enc, bfv.encrypt([1, 0]))
+    with pytest.raises(cb.CipherblasError):
+        EncryptedModel.load(ek, y_enc.to_bytes())
+    with pytest.raises(cb.DepthError):
+        LogisticRegression(max_iter=4).fit_encrypted(X_enc, y_enc)
+    other = cb.SecretKey.generate(sk.params)
+    with pytest.raises(cb.KeyMismatchError):
+        estimator.fit_encrypted(X_enc, y_enc).decrypt(other)
+
+
+def test_scores_beyond_the_sigmoid_are_warned_of():
+    X = np.array([[-1.0], [1.0], [-1.0], [1.0], [100.0]])
+    with pytest.warns(ConvergenceWarning, match="sigmoid_bound"):
+        LogisticRegression(max_iter=2, learning_rate=8.0, sigmoid_bound=1.0).fit(X, [0, 1, 0, 1, 1])
+
+
+CLASSIFIERS = [
+    linear_model.LogisticRegression(max_iter=1000),
+    linear_model.RidgeClassifier(),
+    linear_model.Perceptron(),
+    linear_model.SGDClassifier(random_state=0),
+    svm.LinearSVC(max_iter=10000),
+]
+REGRESSIONS = [
+    linear_model.LinearRegression(),
+    linear_model.Ridge(),
+    linear_model.Lasso(alpha=0.01),
+    linear_model.ElasticNet(alpha=0.01),
+    svm.LinearSVR(max_iter=20000),
+]
+
+
+@pytest.fixture(scope="module")
+def scoring():
+    return cb.SecretKey.generate(cb.CkksParams(depth=1, integer_bits=14))
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("scaler", [None, preprocessing.StandardScaler(), preprocessing.MinMaxScaler()], ids=str)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_scikit_learn_classifiers_on_encrypted_rows(scoring, model, scaler, classes):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < classes], y[y < classes]
+    model = clone(model) if scaler is None else make_pipeline(clone(scaler), clone(model))
+    model.fit(X, y)
+    ours = from_sklearn(model)
+    # No evaluation keys for columns.
+    rows = scoring.encrypt(X, packing=cb.Packing.columns(), bound=8.0)
+    encrypted = ours.decision_function(rows)
+    scores = scoring.decrypt(encrypted)
+    expected = model.decision_function(X)
+    assert scores.shape == expected.shape
+    assert np.abs(scores - expected).max() <= encrypted.error_bound + 1e-9
+    clear = np.abs(expected).min() if classes == 2 else np.diff(np.sort(expected, axis=1)[:, -2:]).min()
+    if clear > 2 * encrypted.error_bound:
+        np.testing.assert_array_equal(ours.labels(scores), model.predict(X))
+    if hasattr(model, "predict_proba"):
+        np.testing.assert_allclose(ours.probabilities(scores), model.predict_proba(X), atol=1e-3)
+    else:
+        with pytest.raises(cb.UnsupportedError, match="logistic"):
+            ours.probabilities(scores)
+    with pytest.raises(cb.UnsupportedError, match="labels"):
+        ours.predict(rows)
+
+
+@pytest.mark.parametrize("model", REGRESSIONS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("scaler", [None, preprocessing.RobustScaler(), preprocessing.MaxAbsScaler()], ids=str)
+def test_scikit_learn_regressions_on_encrypted_rows(scoring, model, scaler):
+    X, y = load_iris(return_X_y=True)
+    model = clone(model) if scaler is None else make_pipeline(clone(scaler), clone(model))
+    model.fit(X[:, :3], X[:, 3])
+    encrypted = from_sklearn(model).predict(scoring.encrypt(X[:, :3], packing=cb.Packing.columns(), bound=8.0))
+    assert np.abs(scoring.decrypt(encrypted) - model.predict(X[:, :3])).max() <= encrypted.error_bound + 1e-9
+
+
+def test_our_own_models_and_paillier_on_encrypted_rows(scoring, secure):
+    X, y = load_iris(return_X_y=True)
+    ours = LinearRegression().fit(X[:, :3], X[:, 3])
+    sk = secure["paillier"].sk
+    encrypted = from_sklearn(ours).predict(sk.encrypt(X[:4, :3]))
+    assert np.abs(sk.decrypt(encrypted) - ours.predict(X[:4, :3])).max() <= encrypted.error_bound + 1e-9
+    logistic = LogisticRegression(max_iter=2, sigmoid_degree=1).fit(X, y)
+    rows = scoring.encrypt(X, packing=cb.Packing.columns())
+    np.testing.assert_allclose(scoring.decrypt(logistic.decision_function(rows)), logistic.decision_function(X), atol=1e-3)
+    np.testing.assert_allclose(
+        from_sklearn(logistic).probabilities(logistic.decision_function(X)), logistic.predict_proba(X)
+    )
+
+
+def test_what_from_sklearn_refuses(scoring, bfv):
+    from sklearn.decomposition import PCA
+    from sklearn.tree import DecisionTreeClassifier
+
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(cb.UnsupportedError, match="linear models only"):
+        from_sklearn(DecisionTreeClassifier().fit(X, y))
+    with pytest.raises(cb.UnsupportedError, match="PCA"):
+        from_sklearn(make_pipeline(PCA(2), linear_model.Ridge()).fit(X, y))
+    with pytest.raises(cb.UnsupportedError, match="clip=False"):
+        from_sklearn(make_pipeline(preprocessing.MinMaxScaler(clip=True), linear_model.Ridge()).fit(X, y))
+    with pytest.raises(NotFittedError):
+        from_sklearn(linear_model.Ridge())
+    model = from_sklearn(linear_model.Ridge().fit(X, y))
+    with pytest.raises(cb.UnsupportedError, match="CKKS or Paillier"):
+        model.decision_function(bfv.encrypt(np.ones((2, 4), dtype=int)))
+    with pytest.raises(cb.ShapeError, match=r"\(n, 4\)"):
+        model.decision_function(scoring.encrypt(X[:, :3]))
+    with pytest.raises(cb.UnsupportedError, match="predictions"):
+        model.labels(np.ones(3))
+
+
+@pytest.mark.parametrize("method", ["newton", "gradient"])
+def test_federated_training(method):
+    X, y = load_breast_cancer(return_X_y=True)
+    X, y = X[:300, :4], y[:300].astype(float)
+    parts = [slice(0, 100), slice(100, 220), slice(220, 300)]
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=1, precision_bits=40, integer_bits=14))
+    pk = sk.public_key()
+
+    def total(shares):
+        first, *rest = (pk.encrypt(share) for share in shares)
+        for share in rest:
+            first = first + share
+        return sk.decrypt(first)
+
+    units = [10.0, 20.0, 100.0, 1000.0]
+    shares = [FederatedLogisticRegression.scaling_sums(X[p], units) for p in parts]
+    scaling = FederatedLogisticRegression.scaling(total(shares), units)
+    scaled = preprocessing.StandardScaler().fit_transform(X)
+    np.testing.assert_allclose(scaling.transform(X), scaled, atol=1e-6)
+    owners = [FederatedOwner(scaling.transform(X[p]), y[p], rounds=60) for p in parts]
+    # Gradients take more rounds than a test should: they are stopped, and compared by their loss.
+    holder = FederatedLogisticRegression(4, method=method, C=1.0, rows=300, max_iter=40)
+    while not holder.finished:
+        question = holder.question()
+        step = holder.take(total([owner.answer(question) for owner in owners]))
+    assert step.number == len(holder.history_)
+    exact = linear_model.LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(scaled, y)
+    model = holder.model()
+    if method == "newton":
+        assert step.converged
+        np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-4)
+        np.testing.assert_allclose(model.intercept_, exact.intercept_, atol=1e-4)
+    else:
+        assert step.objective < holder.history_[0].objective / 2
+    assert abs(model.score(scaled, y) - exact.score(scaled, y)) < 0.02
+
+
+def test_federated_mistakes():
+    with pytest.raises(ValueError, match="newton"):
+        FederatedLogisticRegression(2, method="magic")
+    with pytest.raises(ValueError, match="rows"):
+        FederatedLogisticRegression(2, C=1.0)
+    owner = FederatedOwner(np.eye(2), [0.0, 1.0], rounds=1, max_weight=1.0)
+    holder = FederatedLogisticRegression(2)
+    question = holder.question()
+    probing = type(question)(np.array([100.0, 0.0, 0.0]), True, True)
+    with pytest.raises(cb.ParameterError):
+        owner.answer(probing)
+    owner.answer(question)
+    with pytest.raises(cb.ParameterError):
+        owner.answer(question)
+    with pytest.raises(cb.ShapeError):
+        holder.take([1.0, 2.0])

@@ -1,0 +1,186 @@
+"""Owner, contributor and server: bytes between them, keys at rest, processes."""
+
+import pickle
+import stat
+import subprocess
+import sys
+
+import cipherblas as cb
+import numpy as np
+import pytest
+
+SCHEMES = ["ckks", "bfv", "paillier"]
+
+
+@pytest.fixture(params=SCHEMES)
+def ctx(request, secure):
+    return secure[request.param]
+
+
+def buffers(blob):
+    """The same bytes as objects of every kind."""
+    frozen = np.frombuffer(b"\0" + blob, dtype=np.uint8)[1:]
+    return [blob, bytearray(blob), memoryview(blob), memoryview(bytearray(b"\0" + blob))[1:], frozen, memoryview(frozen)]
+
+
+def test_arrays_are_read_from_any_buffer(ctx):
+    values = ctx.values((2, 3))
+    for blob in buffers(ctx.encrypt(values).to_bytes()):
+        ctx.check(ctx.ek.load(blob), values)
+        ctx.check(ctx.sk.load(blob), values)
+    apart = np.frombuffer(ctx.encrypt(values).to_bytes(), dtype=np.uint8).repeat(2)[::2]
+    ctx.check(ctx.ek.load(apart), values)
+    with pytest.raises(TypeError, match="expected bytes"):
+        ctx.ek.load("text")
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 4)])
+def test_bytes_keep_the_shape(ctx, shape):
+    values = ctx.values(shape)
+    x = ctx.encrypt(values)
+    y = ctx.ek.load(x.to_bytes())
+    assert y.shape == shape
+    assert y.depth_left == x.depth_left
+    assert y.key_id == x.key_id
+    ctx.check(y, values)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_arrays_pickle(ctx, protocol):
+    values = ctx.values((2, 3))
+    x = pickle.loads(pickle.dumps(ctx.encrypt(values), protocol=protocol))
+    ctx.check(x, values)
+    assert x.is_bound == (ctx.scheme == "paillier")
+    ctx.check(x.bind(ctx.ek) + x, 2 * values)
+
+
+def test_arrays_pickle_out_of_band(ctx):
+    values = ctx.values((2, 3))
+    x = ctx.encrypt(values)
+    found = []
+    blob = pickle.dumps(x, protocol=5, buffer_callback=found.append)
+    assert len(found) == 1
+    assert found[0].raw().nbytes == len(x.to_bytes())
+    assert len(blob) < 4096
+    ctx.check(pickle.loads(blob, buffers=[bytes(found[0])]), values)
+    ctx.check(pickle.loads(blob, buffers=found), values)
+
+
+def test_public_objects_pickle(ctx):
+    pk = ctx.sk.public_key()
+    for thing in (ctx.sk.params, pk, ctx.ek):
+        twin = pickle.loads(pickle.dumps(thing))
+        assert type(twin) is type(thing)
+    assert pickle.loads(pickle.dumps(ctx.sk.params)) == ctx.sk.params
+    assert hash(pickle.loads(pickle.dumps(ctx.sk.params))) == hash(ctx.sk.params)
+    twin = pickle.loads(pickle.dumps(pk))
+    assert (twin.key_id, twin.fingerprint, twin.params) == (pk.key_id, pk.fingerprint, pk.params)
+    values = ctx.values(4)
+    ctx.check(twin.encrypt(values, ctx.ek, bound=4.0), values)
+    assert len(pickle.loads(pickle.dumps(ctx.ek))) == len(ctx.ek)
+    assert cb.Params.from_bytes(ctx.sk.params.to_bytes()) == ctx.sk.params
+
+
+def test_arrays_of_a_public_key(ctx):
+    pk = cb.PublicKey.from_bytes(ctx.sk.public_key().to_bytes())
+    values = ctx.values((3, 2))
+    x = pk.encrypt(values, bound=4.0)
+    ctx.check(x, values)
+    ctx.check(pk.load(x.to_bytes()), values)
+    assert pk.key_id == ctx.sk.key_id
+
+
+def test_secret_keys_at_rest(ctx, tmp_path):
+    path = tmp_path / "secret.key"
+    ctx.sk.save(path, "correct horse")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    twin = cb.SecretKey.open(path, b"correct horse")
+    assert (twin.key_id, twin.params) == (ctx.sk.key_id, ctx.sk.params)
+    values = ctx.values(5)
+    np.testing.assert_allclose(twin.decrypt(ctx.encrypt(values)), values, atol=1e-2)
+    with pytest.raises(cb.CipherblasError, match="passphrase"):
+        cb.SecretKey.open(path, "wrong horse")
+    with pytest.raises(cb.CipherblasError):
+        ctx.sk.save(path, "another")
+    ctx.sk.save(path, "another", overwrite=True)
+    with pytest.raises(cb.CipherblasError):
+        cb.SecretKey.open(path, "correct horse")
+    with pytest.raises(cb.ParameterError, match="passphrase"):
+        ctx.sk.save(tmp_path / "empty.key", "")
+    with pytest.raises(TypeError, match="str or bytes"):
+        ctx.sk.save(tmp_path / "none.key", None)
+    with pytest.raises(cb.CipherblasError):
+        cb.SecretKey.open(tmp_path / "missing.key", "x")
+    assert [p.name for p in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_insecure_keys_do_not_open_by_the_ordinary_name(tmp_path):
+    sk = cb.SecretKey.generate(cb.CkksParams.insecure_degree(16))
+    sk.save(tmp_path / "toy.key", "x")
+    with pytest.raises(cb.ParameterError, match="insecure"):
+        cb.SecretKey.open(tmp_path / "toy.key", "x")
+    assert cb.SecretKey.insecure_open(tmp_path / "toy.key", "x").key_id == sk.key_id
+
+
+def test_sharing():
+    params = cb.CkksParams(depth=1, precision_bits=15, sharing=4)
+    sk = cb.SecretKey.generate(params)
+    values = np.array([0.5, -1.0, 0.25])
+    x = sk.encrypt(values, bound=1.0)
+    shared = sk.decrypt(x, share=True)
+    assert np.abs(shared - values).max() < 2.0**-10
+    # The noise is fresh each time, and much larger than the error of the ciphertext.
+    assert np.abs(shared - sk.decrypt(x, share=True)).max() > 0
+    for _ in range(2):
+        sk.decrypt(x, share=True, bound=x.error_bound)
+    with pytest.raises(cb.ParameterError, match="at most 4 for this key"):
+        sk.decrypt(x, share=True)
+    with pytest.raises(TypeError, match="goes with `share=True`"):
+        sk.decrypt(x, bound=1.0)
+    private = cb.SecretKey.generate(cb.CkksParams(depth=1))
+    with pytest.raises(cb.ParameterError, match="sharing"):
+        private.decrypt(private.encrypt(values), share=True)
+
+
+SERVER = """
+import sys, cipherblas as cb
+def read():
+    return sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "little"))
+def write(blob):
+    sys.stdout.buffer.write(len(blob).to_bytes(8, "little") + blob); sys.stdout.buffer.flush()
+keys = cb.EvaluationKeys.from_bytes(read())
+x = keys.load(read())
+y = x @ [1, 2, 3] if keys.scheme == "paillier" else x * x
+write(y.to_bytes())
+write((x.sum(axis=0) - 1).to_bytes())
+assert not any(isinstance(thing, cb.SecretKey) for thing in globals().values())
+"""
+
+
+def test_two_processes(ctx):
+    values = ctx.values((4, 3))
+
+    def framed(blob):
+        return len(blob).to_bytes(8, "little") + blob
+
+    sent = framed(ctx.ek.to_bytes()) + framed(ctx.sk.encrypt(values, bound=4.0).to_bytes())
+    command = [sys.executable, "-W", "error", "-c", SERVER]
+    out = subprocess.run(command, input=sent, capture_output=True, timeout=120)
+    assert out.returncode == 0, out.stderr.decode()
+    received = out.stdout
+    results = []
+    while received:
+        n = int.from_bytes(received[:8], "little")
+        results.append(ctx.sk.load(received[8 : 8 + n]))
+        received = received[8 + n :]
+    ctx.check(results[0], values @ [1, 2, 3] if ctx.scheme == "paillier" else values * values, largest=0.1)
+    ctx.check(results[1], values.sum(axis=0) - 1, largest=0.1)
+
+
+def test_printed_parameters(ctx):
+    text = str(ctx.sk.params)
+    assert "security" in text or "bits" in text
+    assert repr(ctx.sk.params).startswith(type(ctx.sk.params).__name__)
+    assert "<pre>" in ctx.sk.params._repr_html_()
+    for thing in (ctx.ek, ctx.sk.public_key()):
+        assert ctx.sk.key_id[:8] in repr(thing)
