@@ -23,7 +23,9 @@ OPERATORS = {
 @pytest.mark.backend
 @pytest.mark.parametrize("symbol", OPERATORS)
 @given(
-    pair=hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, max_side=5), seed=st.integers(0, 99), data=st.data()
+    pair=hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, max_side=5),
+    seed=st.integers(0, 99),
+    data=st.data(),
 )
 def test_operators_broadcast_as_numpy_does(any_scheme, symbol, pair, seed, data):
     ctx, apply = any_scheme, OPERATORS[symbol]
@@ -36,8 +38,13 @@ def test_operators_broadcast_as_numpy_does(any_scheme, symbol, pair, seed, data)
     ctx.check(apply(a, b), apply(left, right))
 
 
-@given(shapes=st.sampled_from([((3,), (3,)), ((3, 4), (4,)), ((3,), (3, 5)), ((2, 9), (9, 3)), ((12, 2), (2, 1)), ((1, 7), (7, 1))]),
-       which=st.integers(0, 2), seed=st.integers(0, 99))
+@given(
+    shapes=st.sampled_from(
+        [((3,), (3,)), ((3, 4), (4,)), ((3,), (3, 5)), ((2, 9), (9, 3)), ((12, 2), (2, 1)), ((1, 7), (7, 1))]
+    ),
+    which=st.integers(0, 2),
+    seed=st.integers(0, 99),
+)
 def test_matrix_products(any_scheme, shapes, which, seed):
     ctx = any_scheme
     left, right = (ctx.values(shape, seed + k) for k, shape in enumerate(shapes))
@@ -64,7 +71,9 @@ def index(shape):
     along = [
         st.one_of(
             st.integers(-n, n - 1),
-            st.builds(slice, *[st.one_of(st.none(), st.integers(-n - 1, n + 1))] * 2, st.sampled_from([None, 1, 2, -1, -2])),
+            st.builds(
+                slice, *[st.one_of(st.none(), st.integers(-n - 1, n + 1))] * 2, st.sampled_from([None, 1, 2, -1, -2])
+            ),
         )
         for n in shape
     ]
@@ -87,7 +96,18 @@ def test_slices(any_scheme, shape, data):
 
 
 @pytest.mark.parametrize(
-    "key", [..., (..., 1), (1, ...), (None, 1), (slice(None), None, 2), (0, None), (..., None, 0), np.int64(2), (-1, slice(None, None, -1))]
+    "key",
+    [
+        ...,
+        (..., 1),
+        (1, ...),
+        (None, 1),
+        (slice(None), None, 2),
+        (0, None),
+        (..., None, 0),
+        np.int64(2),
+        (-1, slice(None, None, -1)),
+    ],
 )
 def test_ellipsis_and_new_axes(ckks, key):
     values = ckks.values((3, 4))
@@ -111,7 +131,8 @@ def test_sums_and_means(any_scheme, shape, axis, keepdims):
 
 
 @pytest.mark.parametrize(
-    ("shape", "to"), [((12,), (3, 4)), ((3, 4), (12,)), ((3, 4), (2, -1)), ((3, 4), (4, 3)), ((1,), ()), ((), (1, 1)), ((20,), (-1,))]
+    ("shape", "to"),
+    [((12,), (3, 4)), ((3, 4), (12,)), ((3, 4), (2, -1)), ((3, 4), (4, 3)), ((1,), ()), ((), (1, 1)), ((20,), (-1,))],
 )
 def test_reshapes(any_scheme, shape, to):
     values = any_scheme.values(shape)
@@ -169,9 +190,7 @@ def test_powers(lattice, n):
     lattice.check(np.power(x, n), values**n, largest=1.0)
 
 
-CHAIN = st.lists(
-    st.sampled_from(["+1", "*3", "-x", "x+x", "T", "rev", "sum0", "-row"]), min_size=3, max_size=3
-)
+CHAIN = st.lists(st.sampled_from(["+1", "*3", "-x", "x+x", "T", "rev", "sum0", "-row"]), min_size=3, max_size=3)
 
 
 @given(steps=CHAIN, shape=st.sampled_from([(3, 4), (9, 3), (5,)]))

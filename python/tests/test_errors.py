@@ -134,7 +134,9 @@ def test_shapes(ckks):
 
 def test_overflow_and_noise(bfv):
     x = bfv.sk.encrypt([1, 2, 3], bfv.ek)
-    with pytest.raises(errors.OverflowError, match=r"declare the bound of the data at encryption \(`sk.encrypt\(x, ek, bound") as caught:
+    with pytest.raises(
+        errors.OverflowError, match=r"declare the bound of the data at encryption \(`sk.encrypt\(x, ek, bound"
+    ) as caught:
         x + x
     assert caught.value.expected.startswith("at most")
     sk = cb.SecretKey.generate(cb.BfvParams.insecure_degree(16, depth=1, plaintext_bits=20, headroom_bits=1))

@@ -20,7 +20,14 @@ def ctx(request, secure):
 def buffers(blob):
     """The same bytes as objects of every kind."""
     frozen = np.frombuffer(b"\0" + blob, dtype=np.uint8)[1:]
-    return [blob, bytearray(blob), memoryview(blob), memoryview(bytearray(b"\0" + blob))[1:], frozen, memoryview(frozen)]
+    return [
+        blob,
+        bytearray(blob),
+        memoryview(blob),
+        memoryview(bytearray(b"\0" + blob))[1:],
+        frozen,
+        memoryview(frozen),
+    ]
 
 
 def test_arrays_are_read_from_any_buffer(ctx):

@@ -475,12 +475,17 @@ class EncryptedArray:
         """
         index, shape = _parse_index(key, self.shape, self.scheme)
         core = self._core
-        if any(n is None or (start, n, step) != (0, full, 1) for (start, n, step), full in zip(index, core.shape, strict=True)):
+        if any(
+            n is None or (start, n, step) != (0, full, 1)
+            for (start, n, step), full in zip(index, core.shape, strict=True)
+        ):
             core = core.slice(index)
         return EncryptedArray._wrap(core if list(core.shape) == shape else core.reshape(shape))
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
-        raise no_such(self.scheme, "assignment", "encrypted arrays are immutable: build a new one, by `concatenate` or a mask")
+        raise no_such(
+            self.scheme, "assignment", "encrypted arrays are immutable: build a new one, by `concatenate` or a mask"
+        )
 
     def __iter__(self) -> Iterator[EncryptedArray]:
         hint = "use operations on the whole array (`x @ w`, `x.sum(axis=0)`), or slices: each row by itself costs as much as all"
@@ -530,7 +535,9 @@ class EncryptedArray:
         self._no_comparison()
 
     def _no_comparison(self) -> NoReturn:
-        raise no_such(self.scheme, "comparisons", "decrypt first, or score with a linear model and let the owner compare")
+        raise no_such(
+            self.scheme, "comparisons", "decrypt first, or score with a linear model and let the owner compare"
+        )
 
     __hash__ = object.__hash__
 

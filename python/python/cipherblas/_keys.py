@@ -256,7 +256,9 @@ class SecretKey:
         return f"SecretKey({self.scheme}, key={self.key_id[:8]}, redacted)"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise no_such("SecretKey", "pickling and copying", "`sk.save(path, passphrase)` is the only way a key leaves memory")
+        raise no_such(
+            "SecretKey", "pickling and copying", "`sk.save(path, passphrase)` is the only way a key leaves memory"
+        )
 
     def __getstate__(self) -> NoReturn:
         self.__reduce_ex__(5)

@@ -29,23 +29,29 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
 
 _HINTS: dict[str, str] = {
     **dict.fromkeys(
-        ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "reciprocal", "sin", "cos", "tan"], _POLYNOMIAL
+        ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "reciprocal", "sin", "cos", "tan"],
+        _POLYNOMIAL,
     ),
     **dict.fromkeys(["tanh", "sinh", "cosh", "arctan", "arcsin", "arccos", "logaddexp", "hypot"], _POLYNOMIAL),
     **dict.fromkeys(
         ["absolute", "sign", "maximum", "minimum", "fmax", "fmin", "greater", "less", "equal", "not_equal"], _COMPARE
     ),
     **dict.fromkeys(
-        ["greater_equal", "less_equal", "isnan", "isfinite", "isinf", "amax", "max", "min", "argmax", "argmin"], _COMPARE
+        ["greater_equal", "less_equal", "isnan", "isfinite", "isinf", "amax", "max", "min", "argmax", "argmin"],
+        _COMPARE,
     ),
-    **dict.fromkeys(["sort", "argsort", "median", "percentile", "quantile", "clip", "where", "unique", "round"], _COMPARE),
+    **dict.fromkeys(
+        ["sort", "argsort", "median", "percentile", "quantile", "clip", "where", "unique", "round"], _COMPARE
+    ),
     **dict.fromkeys(["floor", "ceil", "rint", "trunc", "remainder", "fmod", "floor_divide", "divmod"], _COMPARE),
 }
 
 
 def _power(base: Any, exponent: Any) -> EncryptedArray:
     if not isinstance(base, EncryptedArray) or np.ndim(exponent) != 0:
-        raise no_such(exponent.scheme if isinstance(exponent, EncryptedArray) else base.scheme, "this power", _POLYNOMIAL)
+        raise no_such(
+            exponent.scheme if isinstance(exponent, EncryptedArray) else base.scheme, "this power", _POLYNOMIAL
+        )
     n = float(exponent)
     return base ** (int(n) if n.is_integer() else exponent)
 
@@ -93,7 +99,9 @@ def _average(a: EncryptedArray, axis: Any = None, weights: Any = None, *, keepdi
         return a.dot(w / total)
     if a.ndim == 2 and axis is not None and w.shape == (a.shape[axis],):
         return (w / total) @ a if axis % 2 == 0 else a @ (w / total)
-    raise no_such(a.scheme, "numpy.average with these weights", "one weight for each value of a vector, or along an axis")
+    raise no_such(
+        a.scheme, "numpy.average with these weights", "one weight for each value of a vector, or along an axis"
+    )
 
 
 def _dot(a: Any, b: Any) -> EncryptedArray:
@@ -144,7 +152,9 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.squeeze: lambda a: a.squeeze(),
     np.expand_dims: _expand_dims,
     np.broadcast_to: _broadcast_to,
-    np.flip: lambda m, axis=None: m[tuple(slice(None, None, -1 if axis in (None, k, k - m.ndim) else 1) for k in range(m.ndim))],
+    np.flip: lambda m, axis=None: m[
+        tuple(slice(None, None, -1 if axis in (None, k, k - m.ndim) else 1) for k in range(m.ndim))
+    ],
     np.concatenate: lambda arrays, axis=0: _array.concatenate(arrays, axis),
     np.vstack: _array.vstack,
     np.hstack: _array.hstack,

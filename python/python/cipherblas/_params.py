@@ -224,7 +224,9 @@ class CkksParams(Params):
         return bits
 
     def _settings(self) -> str:
-        return f"depth={self.depth}, precision_bits={self.precision_bits}, degree={self.degree}, security={self.security}"
+        return (
+            f"depth={self.depth}, precision_bits={self.precision_bits}, degree={self.degree}, security={self.security}"
+        )
 
 
 class BfvParams(Params):

@@ -26,7 +26,13 @@ def plain_array(values: Any, scheme: str, operation: str = "plain operand") -> n
     Arrays that are so already are handed on as they are. Data frames and Arrow tables come in through their array protocols.
     """
     dtype = DTYPES[scheme]
-    if type(values) is np.ndarray and values.dtype == dtype and values.flags.c_contiguous and values.flags.aligned and values.ndim <= 2:
+    if (
+        type(values) is np.ndarray
+        and values.dtype == dtype
+        and values.flags.c_contiguous
+        and values.flags.aligned
+        and values.ndim <= 2
+    ):
         return values
     array = _to_array(values, operation)
     if array.ndim > 2:
@@ -78,7 +84,11 @@ def _from_objects(array: npt.NDArray[Any], operation: str) -> npt.NDArray[Any]:
 
 def _to_reals(array: npt.NDArray[Any], operation: str) -> npt.NDArray[Any]:
     if array.dtype.kind not in "biuf":
-        hint = "encrypt real and imaginary part apart" if array.dtype.kind == "c" else "convert it first: `x.astype(float)`"
+        hint = (
+            "encrypt real and imaginary part apart"
+            if array.dtype.kind == "c"
+            else "convert it first: `x.astype(float)`"
+        )
         raise _kind(operation, array, "real numbers", hint)
     with np.errstate(over="ignore"):
         # What is too large becomes infinite, which encryption refuses with its place.

@@ -184,7 +184,7 @@ def plan(
     >>> params = cb.CkksParams(depth=3)
     >>> p = cb.plan(lambda X, w: X @ w, X=(1000, 30), w=(30,), params=params)
     >>> p.depth, p.input_ciphertexts
-    (2, 9)
+    (2, 5)
     >>> keys = cb.SecretKey.generate(params).evaluation_keys(plan=p)
     """
     if not isinstance(params, Params):

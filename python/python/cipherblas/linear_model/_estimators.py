@@ -19,7 +19,7 @@ from cipherblas import _core
 from cipherblas._array import EncryptedArray
 from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
 from cipherblas._params import CkksParams
-from cipherblas.errors import DepthError, EncodingError, ParameterError
+from cipherblas.errors import EncodingError, ParameterError
 from cipherblas.linear_model._roles import EncryptedModel, EncryptedNormalEquations, FitPlan, Iteration
 from cipherblas.progress import Reporter
 
@@ -73,7 +73,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
 
     def plan(
         self,
-        X: npt.ArrayLike | tuple[int, int],  # noqa: N803
+        X: npt.ArrayLike | tuple[int, int],
         *,
         bound: float = 4.0,
         params: CkksParams | None = None,
@@ -136,7 +136,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
                 slots=width,
             )
         except ParameterError as error:
-            hint = "use fewer iterations, a sigmoid of degree 1, or `solver=\"closed_form\"` for regressions: there is no bootstrapping yet"
+            hint = 'use fewer iterations, a sigmoid of degree 1, or `solver="closed_form"` for regressions: there is no bootstrapping yet'
             message = f"no secure parameters afford this training, which takes {depth} levels of depth: {error}; {hint}"
             raise ParameterError(
                 message, operation="max_iter", got=f"{depth} levels", expected=error.expected, hint=hint
@@ -145,7 +145,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
     def encrypt(
         self,
         key: SecretKey | PublicKey,
-        X: npt.ArrayLike,  # noqa: N803
+        X: npt.ArrayLike,
         y: npt.ArrayLike | None = None,
         keys: EvaluationKeys | None = None,
         *,
@@ -179,14 +179,18 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         if self._kind == "logistic" and not np.isin(targets, (0.0, 1.0)).all():
             hint = "map the classes: `(y == positive).astype(float)`"
             raise EncodingError(
-                f"labels: got values other than 0 and 1; {hint}", operation="labels", got="other values", expected="0 and 1", hint=hint
+                f"labels: got values other than 0 and 1; {hint}",
+                operation="labels",
+                got="other values",
+                expected="0 and 1",
+                hint=hint,
             )
         target_bound = 1.0 if self._kind == "logistic" else bound
         return encrypted, key.encrypt(targets, keys, packing=plan.y_packing, bound=target_bound)
 
     def fit_encrypted(
         self,
-        X: EncryptedArray,  # noqa: N803
+        X: EncryptedArray,
         y: EncryptedArray,
         callback: Callback | None = None,
     ) -> EncryptedModel | EncryptedNormalEquations:
@@ -208,7 +212,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         """
         rows, targets = X._core, y._core
         wanted = rows.row_packing
-        if wanted is not None and targets.packing != wanted and X.scheme == y.scheme == "ckks":
+        if wanted is not None and y.ndim == 1 and X.scheme == y.scheme == "ckks" and targets.packing != wanted:
             targets = targets.repack(wanted)
         trainer = self._trainer(X.shape[0])
         template = copy.copy(self)
@@ -226,7 +230,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             model = trainer.fit_encrypted(rows, targets, step, reporter.callback)
         return EncryptedModel(model, template, history)
 
-    def _fit_scaled(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:  # noqa: N803
+    def _fit_scaled(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
         """Scales, encrypts, trains, decrypts, and brings the weights back to the units of the features."""
         if self._is_closed_form():
             return self._fit_closed_form(X, y)
@@ -242,7 +246,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         back = (images[1:] - images[0]) @ coef
         return back * spread, (float(images[0] @ coef) + intercept) * spread + shift
 
-    def _train(self, X: npt.NDArray[Any], y: npt.NDArray[Any], bound: float) -> tuple[npt.NDArray[Any], float]:  # noqa: N803
+    def _train(self, X: npt.NDArray[Any], y: npt.NDArray[Any], bound: float) -> tuple[npt.NDArray[Any], float]:
         trainer = self._trainer(X.shape[0])
         params = self._params(trainer, X.shape[0], X.shape[1], bound, scoring=False)
         plan = FitPlan(self._trace(trainer, X.shape[0], X.shape[1], params), params)
@@ -254,7 +258,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         coef, intercept = model._core.decrypt(sk._core)
         return np.asarray(coef), float(intercept)
 
-    def _fit_closed_form(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:  # noqa: N803
+    def _fit_closed_form(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
         rows = X.shape[0]
         centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
         middle = float(y.mean()) if self.fit_intercept else 0.0
@@ -279,7 +283,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         coef = solution / unit * size
         return coef, middle - float(centre @ coef)
 
-    def _validated(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+    def _validated(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         check_is_fitted(self)
         checked: npt.NDArray[Any] = validate_data(self, X, reset=False, dtype=np.float64)
         return checked
@@ -315,7 +319,7 @@ def _count(name: str, value: Any) -> int:
 
 
 class _Regression(RegressorMixin, _LinearModel):  # type: ignore[misc]
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Any:  # noqa: N803
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Any:
         """Encrypt, train on ciphertexts, decrypt.
 
         Parameters
@@ -339,7 +343,7 @@ class _Regression(RegressorMixin, _LinearModel):  # type: ignore[misc]
         model.n_features_in_ = coef.size
         return model
 
-    def predict(self, X: EncryptedArray | npt.ArrayLike) -> Any:  # noqa: N803
+    def predict(self, X: EncryptedArray | npt.ArrayLike) -> Any:
         """Predicted targets: of plain rows in clear, of encrypted rows encrypted.
 
         Parameters
@@ -530,7 +534,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        C: float = math.inf,  # noqa: N803
+        C: float = math.inf,
         max_iter: int = 5,
         solver: Literal["nag", "gd"] = "nag",
         learning_rate: float | list[float] = 1.0,
@@ -562,7 +566,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
             )
         return 1.0 / (float(self.C) * rows)
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> LogisticRegression:  # noqa: N803
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> LogisticRegression:
         """Encrypt, train on ciphertexts, decrypt.
 
         Parameters
@@ -579,7 +583,9 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         check_classification_targets(labels)
         self.classes_ = unique_labels(labels)
         if self.classes_.size < 2:
-            raise ValueError(f"got one class, {self.classes_[0]!r}, expected at least two: there is nothing to tell apart")
+            raise ValueError(
+                f"got one class, {self.classes_[0]!r}, expected at least two: there is nothing to tell apart"
+            )
         positive = self.classes_[1:] if self.classes_.size == 2 else self.classes_
         fits = [self._fit_scaled(rows, (labels == c).astype(np.float64)) for c in positive]
         coef = np.vstack([w for w, _ in fits])
@@ -605,7 +611,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         model.n_features_in_ = coef.size
         return model
 
-    def decision_function(self, X: EncryptedArray | npt.ArrayLike) -> Any:  # noqa: N803
+    def decision_function(self, X: EncryptedArray | npt.ArrayLike) -> Any:
         """Scores: of plain rows in clear, of encrypted rows encrypted.
 
         Parameters
@@ -624,7 +630,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         scores = self._validated(X) @ self.coef_.T + self.intercept_
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Classes of plain rows.
 
         Parameters
@@ -639,7 +645,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         index = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         return np.asarray(self.classes_[index])
 
-    def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+    def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Probabilities of the classes for plain rows, with the sigmoid itself; normalized for more than two.
 
         Parameters
@@ -657,6 +663,6 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
             return np.column_stack([1 - p, p])
         return np.asarray(p / p.sum(axis=1, keepdims=True))
 
-    def predict_log_proba(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+    def predict_log_proba(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Logarithms of :meth:`predict_proba`."""
         return np.log(self.predict_proba(X))

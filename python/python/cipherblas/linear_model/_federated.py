@@ -70,7 +70,12 @@ class FederatedOwner:
     """
 
     def __init__(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, *, rounds: int = 20, max_weight: float = 50.0  # noqa: N803
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        rounds: int = 20,
+        max_weight: float = 50.0,
     ) -> None:
         self._X = np.ascontiguousarray(X, dtype=np.float64)
         self._y = np.ascontiguousarray(y, dtype=np.float64)
@@ -127,7 +132,7 @@ class FederatedLogisticRegression:
         features: int,
         *,
         method: Literal["newton", "gradient"] = "newton",
-        C: float = float("inf"),  # noqa: N803
+        C: float = float("inf"),
         rows: int | None = None,
         max_iter: int = 20,
         tol: float = 1e-6,
@@ -166,7 +171,7 @@ class FederatedLogisticRegression:
         return self._template._fitted(np.asarray(coef), intercept, len(self.history_))
 
     @staticmethod
-    def scaling_sums(X: npt.ArrayLike, units: Sequence[float]) -> npt.NDArray[Any]:  # noqa: N803
+    def scaling_sums(X: npt.ArrayLike, units: Sequence[float]) -> npt.NDArray[Any]:
         """An owner's share of a common scaling: rows, sums and square sums, in public units of each feature; to be encrypted."""
         return np.asarray(_core.feature_sums(np.ascontiguousarray(X, dtype=np.float64), [float(u) for u in units]))
 
@@ -183,8 +188,6 @@ class Scaling:
     def __init__(self, core: _core.Scaler) -> None:
         self._core = core
 
-    def transform(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+    def transform(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Scaled rows."""
         return np.asarray(self._core.transform(np.ascontiguousarray(X, dtype=np.float64)))
-
-

@@ -134,7 +134,7 @@ class EncryptedModel:
         """Multiplications that the weights still afford; scoring takes two."""
         return EncryptedArray._wrap(self._core.weights).depth_left
 
-    def decision_function(self, X: EncryptedArray | npt.ArrayLike) -> EncryptedArray:  # noqa: N803
+    def decision_function(self, X: EncryptedArray | npt.ArrayLike) -> EncryptedArray:
         """Scores of encrypted rows (packed as for training) or plain rows; what comes out is encrypted.
 
         Parameters
@@ -151,7 +151,7 @@ class EncryptedModel:
                 return EncryptedArray._wrap(self._core.decision_function(X._core, reporter.callback))
             return EncryptedArray._wrap(self._core.decision_function_plain(plain_array(X, "ckks", "scoring")))
 
-    def predict(self, X: object) -> NoReturn:  # noqa: N803
+    def predict(self, X: object) -> NoReturn:
         """Refused: classes are comparisons, which only the owner can make."""
         raise no_such("ckks", "predict", "decrypt the scores of `decision_function`, or `decrypt(sk)` the model")
 

@@ -68,7 +68,7 @@ class ScoringModel:
         self.n_features_in_ = coef.shape[-1]
         self._probabilities = probabilities
 
-    def decision_function(self, X: EncryptedArray) -> EncryptedArray:  # noqa: N803
+    def decision_function(self, X: EncryptedArray) -> EncryptedArray:
         """Scores of encrypted rows, encrypted.
 
         Parameters
@@ -96,7 +96,7 @@ class ScoringModel:
             return X @ self.coef_ + float(self.intercept_)
         return X @ self.coef_.T + self.intercept_
 
-    def predict(self, X: EncryptedArray) -> EncryptedArray:  # noqa: N803
+    def predict(self, X: EncryptedArray) -> EncryptedArray:
         """Predictions of a regression, encrypted. Classes are comparisons: see :meth:`labels`."""
         if self.classes_ is not None:
             hint = "decrypt the scores of `decision_function`, and hand them to `labels`"
