@@ -300,7 +300,7 @@ def test_scikit_learn_classifiers_on_encrypted_rows(scoring, model, scaler, clas
 @pytest.mark.parametrize("model", REGRESSIONS, ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize("scaler", [None, preprocessing.RobustScaler(), preprocessing.MaxAbsScaler()], ids=str)
 def test_scikit_learn_regressions_on_encrypted_rows(scoring, model, scaler):
-    X, y = load_iris(return_X_y=True)
+    X, _ = load_iris(return_X_y=True)
     model = clone(model) if scaler is None else make_pipeline(clone(scaler), clone(model))
     model.fit(X[:, :3], X[:, 3])
     encrypted = from_sklearn(model).predict(scoring.encrypt(X[:, :3], packing=cb.Packing.columns(), bound=8.0))

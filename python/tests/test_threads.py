@@ -164,7 +164,7 @@ def test_number_of_threads(ckks):
 
 
 def test_one_callback_sees_progress(long):
-    sk, ek, values, x = long
+    sk, ek, _, x = long
     events = []
     with cb.progress(events.append):
         sk.evaluation_keys()

@@ -19,7 +19,8 @@ from __future__ import annotations
 import os as _os
 from typing import TYPE_CHECKING, Any
 
-from cipherblas import _core, errors
+from cipherblas import _core as _native
+from cipherblas import errors
 from cipherblas._array import EncryptedArray, Packing, concatenate, hstack, stack, vstack
 from cipherblas._core import __version__, get_num_threads, set_num_threads
 from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
@@ -86,7 +87,7 @@ __all__ = [
 
 def backend() -> str:
     """Which arithmetic is in use: ``"avx2"``, ``"avx512"`` or ``"scalar"`` (``CIPHERBLAS_BACKEND`` chooses)."""
-    return _core.backend()
+    return _native.backend()
 
 
 def __getattr__(name: str) -> Any:
@@ -100,7 +101,7 @@ def __getattr__(name: str) -> Any:
 
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(
-        before=_core.before_fork,
-        after_in_parent=_core.after_fork_in_parent,
-        after_in_child=_core.after_fork_in_child,
+        before=_native.before_fork,
+        after_in_parent=_native.after_fork_in_parent,
+        after_in_child=_native.after_fork_in_child,
     )

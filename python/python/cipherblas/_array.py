@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from cipherblas import _core
+from cipherblas import _core as _native
 from cipherblas._bytes import Buffer, as_bytes
 from cipherblas._plain import DTYPES, no_such, plain_array
 from cipherblas.errors import ShapeError, UnsupportedError
@@ -43,50 +43,50 @@ class Packing:
 
     __slots__ = ("_core", "_name")
 
-    def __init__(self, core: _core.Packing, name: str) -> None:
+    def __init__(self, core: _native.Packing, name: str) -> None:
         self._core = core
         self._name = name
 
     @staticmethod
     def auto() -> Packing:
         """As many whole rows to a ciphertext as fit."""
-        return Packing(_core.Packing.named("auto"), "auto")
+        return Packing(_native.Packing.named("auto"), "auto")
 
     @staticmethod
     def spread() -> Packing:
         """One value to a ciphertext: large and slow, and nothing needs an evaluation key. Paillier's default."""
-        return Packing(_core.Packing.named("spread"), "spread")
+        return Packing(_native.Packing.named("spread"), "spread")
 
     @staticmethod
     def rows() -> Packing:
         """One row to a ciphertext: products with plain matrices on the left need no keys."""
-        return Packing(_core.Packing.named("rows"), "rows")
+        return Packing(_native.Packing.named("rows"), "rows")
 
     @staticmethod
     def columns() -> Packing:
         """One column to a ciphertext: products with plain matrices on the right need no keys."""
-        return Packing(_core.Packing.named("columns"), "columns")
+        return Packing(_native.Packing.named("columns"), "columns")
 
     @staticmethod
     def diagonal() -> Packing:
         """Generalized diagonals: encrypted matrix times encrypted vector at depth 1."""
-        return Packing(_core.Packing.named("diagonal"), "diagonal")
+        return Packing(_native.Packing.named("diagonal"), "diagonal")
 
     @staticmethod
     def left_factor(columns: int) -> Packing:
         """Ready to be the left factor of a product whose right factor has so many columns: by far the fastest way."""
-        return Packing(_core.Packing.left(columns), f"left_factor({columns})")
+        return Packing(_native.Packing.left(columns), f"left_factor({columns})")
 
     @staticmethod
     def right_factor(rows: int) -> Packing:
         """Ready to be the right factor of a product whose left factor has so many rows."""
-        return Packing(_core.Packing.right(rows), f"right_factor({rows})")
+        return Packing(_native.Packing.right(rows), f"right_factor({rows})")
 
     @staticmethod
     def for_matrix(shape: tuple[int, int], slots: int) -> Packing:
         """Of a vector ``v`` for ``v @ W`` with a plain ``W`` of this shape: the fastest way."""
         rows, columns = shape
-        return Packing(_core.Packing.vector_times_matrix(rows, columns, slots), f"for_matrix({shape})")
+        return Packing(_native.Packing.vector_times_matrix(rows, columns, slots), f"for_matrix({shape})")
 
     def __repr__(self) -> str:
         return f"Packing({self._name})"
@@ -142,7 +142,7 @@ class EncryptedArray:
     """
 
     __slots__ = ("__weakref__", "_core")
-    _core: _core.Array
+    _core: _native.Array
     # Data frames hand their operators over to ours.
     __pandas_priority__ = 5000
 
@@ -150,7 +150,7 @@ class EncryptedArray:
         raise TypeError("encrypted arrays are made by `sk.encrypt(x, ek)` or `ek.load(blob)`")
 
     @classmethod
-    def _wrap(cls, core: _core.Array) -> EncryptedArray:
+    def _wrap(cls, core: _native.Array) -> EncryptedArray:
         array = object.__new__(cls)
         array._core = core
         return array
@@ -340,7 +340,7 @@ class EncryptedArray:
         -------
         EncryptedArray
         """
-        if self.ndim == 0 or np.ndim(other) == 0:  # type: ignore[arg-type]
+        if self.ndim == 0 or np.ndim(other) == 0:
             return self * other
         return self @ other
 
@@ -385,7 +385,7 @@ class EncryptedArray:
         """
         return self._reduced(self._core.mean(self._axis(axis)), axis, keepdims)
 
-    def _reduced(self, core: _core.Array, axis: SupportsIndex | None, keepdims: bool) -> EncryptedArray:
+    def _reduced(self, core: _native.Array, axis: SupportsIndex | None, keepdims: bool) -> EncryptedArray:
         if keepdims:
             kept = self._axis(axis)
             core = core.reshape([1 if kept is None or k == kept else n for k, n in enumerate(self.shape)])
@@ -424,7 +424,7 @@ class EncryptedArray:
         At most one level, and none where whole ciphertexts only move.
         """
         lengths = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-        wanted = [operator.index(n) for n in lengths]  # type: ignore[arg-type, union-attr]
+        wanted = [operator.index(n) for n in lengths]  # type: ignore[arg-type]
         return EncryptedArray._wrap(self._core.reshape(_resolve(wanted, self.size, self.shape)))
 
     def ravel(self) -> EncryptedArray:
@@ -491,7 +491,7 @@ class EncryptedArray:
         hint = "use operations on the whole array (`x @ w`, `x.sum(axis=0)`), or slices: each row by itself costs as much as all"
         raise no_such(self.scheme, "iteration", hint)
 
-    __contains__ = None  # type: ignore[assignment]
+    __contains__ = None
 
     # ---- what would give values away
 
@@ -569,7 +569,8 @@ class EncryptedArray:
         if operator.index(protocol) >= 5:
             import pickle
 
-            return (_unpickle, (context, pickle.PickleBuffer(self._core.to_buffer())))
+            buffer: Any = self._core.to_buffer()
+            return (_unpickle, (context, pickle.PickleBuffer(buffer)))
         return (_unpickle, (context, self._core.to_bytes()))
 
     # ---- seeing it
@@ -593,9 +594,9 @@ class EncryptedArray:
 
 
 @functools.lru_cache(maxsize=16)
-def _context(blob: bytes) -> _core.Context:
+def _context(blob: bytes) -> _native.Context:
     # Tables of parameters are large: arrays that are read with the same share them.
-    return _core.Context(as_bytes(blob))
+    return _native.Context(as_bytes(blob))
 
 
 def _unpickle(context: bytes, blob: Buffer) -> EncryptedArray:
@@ -683,7 +684,7 @@ def _parse_index(key: Key | tuple[Key, ...], shape: tuple[int, ...], scheme: str
 
 
 def _parts(arrays: Sequence[EncryptedArray], operation: str) -> list[EncryptedArray]:
-    parts = list(arrays) if not isinstance(arrays, EncryptedArray) else [arrays]
+    parts: list[Any] = [arrays] if isinstance(arrays, EncryptedArray) else list(arrays)
     if not parts or not all(isinstance(a, EncryptedArray) for a in parts):
         kinds = ", ".join(type(a).__name__ for a in parts) or "nothing"
         raise no_such(
@@ -708,7 +709,7 @@ def concatenate(arrays: Sequence[EncryptedArray], axis: SupportsIndex = 0) -> En
     """
     parts = _parts(arrays, "concatenate")
     number = _normal_axis(axis, parts[0].ndim)
-    return EncryptedArray._wrap(_core.Array.concatenate([a._core for a in parts], number))
+    return EncryptedArray._wrap(_native.Array.concatenate([a._core for a in parts], number))
 
 
 def vstack(arrays: Sequence[EncryptedArray]) -> EncryptedArray:

@@ -14,7 +14,7 @@ Buffer: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[Any]
 def as_bytes(blob: Buffer) -> npt.NDArray[np.uint8]:
     """A view of the bytes, read-only or not, at any address; copied only if they are not adjacent."""
     try:
-        view = memoryview(blob)
+        view = memoryview(blob)  # type: ignore[arg-type, unused-ignore]
     except TypeError:
         raise TypeError(f"expected bytes or another object with a buffer, got {type(blob).__name__}") from None
     if not view.c_contiguous:

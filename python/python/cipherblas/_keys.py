@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from cipherblas import _core
+from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray, Packing
 from cipherblas._bytes import Buffer, as_bytes
 from cipherblas._params import Params
@@ -25,7 +25,7 @@ __all__ = ["EvaluationKeys", "PublicKey", "SecretKey"]
 
 
 def _encrypt(
-    key: _core.SecretKey | _core.PublicKey,
+    key: _native.SecretKey | _native.PublicKey,
     scheme: str,
     values: npt.ArrayLike,
     keys: EvaluationKeys | None,
@@ -60,13 +60,13 @@ class SecretKey:
     """
 
     __slots__ = ("__weakref__", "_core")
-    _core: _core.SecretKey
+    _core: _native.SecretKey
 
     def __init__(self) -> None:
         raise TypeError("secret keys are made by `SecretKey.generate(params)` or `SecretKey.open(path, passphrase)`")
 
     @classmethod
-    def _wrap(cls, core: _core.SecretKey) -> SecretKey:
+    def _wrap(cls, core: _native.SecretKey) -> SecretKey:
         key = object.__new__(cls)
         key._core = core
         return key
@@ -81,7 +81,7 @@ class SecretKey:
         """
         if not isinstance(params, Params):
             raise TypeError(f"params: got {type(params).__name__}, expected CkksParams, BfvParams or PaillierParams")
-        return cls._wrap(_core.SecretKey.generate(params._core))
+        return cls._wrap(_native.SecretKey.generate(params._core))
 
     @property
     def params(self) -> Params:
@@ -135,7 +135,7 @@ class SecretKey:
             relinearization, rotations = bool(plan.relinearization), set(plan.rotations)
         else:
             width = slots if shapes is None else min(slots, max((_width(s) for s in shapes), default=1))
-            relinearization, rotations = True, _core.rotations_of_powers_of_two(width)
+            relinearization, rotations = True, _native.rotations_of_powers_of_two(width)
         with Reporter("evaluation keys", "keys", len(rotations) + relinearization) as reporter:
             core = self._core.evaluation_keys(relinearization, rotations, reporter.callback)
         return EvaluationKeys._wrap(core)
@@ -245,12 +245,12 @@ class SecretKey:
         CipherblasError
             For a wrong passphrase or a damaged file; which of them is not told.
         """
-        return cls._wrap(_core.SecretKey.open(os.fspath(path), _passphrase(passphrase), False))
+        return cls._wrap(_native.SecretKey.open(os.fspath(path), _passphrase(passphrase), False))
 
     @classmethod
     def insecure_open(cls, path: str | os.PathLike[str], passphrase: str | bytes) -> SecretKey:
         """As :meth:`open`, also for keys of parameters without security: for tests."""
-        return cls._wrap(_core.SecretKey.open(os.fspath(path), _passphrase(passphrase), True))
+        return cls._wrap(_native.SecretKey.open(os.fspath(path), _passphrase(passphrase), True))
 
     def __repr__(self) -> str:
         return f"SecretKey({self.scheme}, key={self.key_id[:8]}, redacted)"
@@ -268,13 +268,13 @@ class PublicKey:
     """The key of those who contribute data: it encrypts. Made by :meth:`SecretKey.public_key`."""
 
     __slots__ = ("__weakref__", "_core")
-    _core: _core.PublicKey
+    _core: _native.PublicKey
 
     def __init__(self) -> None:
         raise TypeError("public keys are made by `sk.public_key()` or `PublicKey.from_bytes(blob)`")
 
     @classmethod
-    def _wrap(cls, core: _core.PublicKey) -> PublicKey:
+    def _wrap(cls, core: _native.PublicKey) -> PublicKey:
         key = object.__new__(cls)
         key._core = core
         return key
@@ -327,12 +327,12 @@ class PublicKey:
         ------
         WireError, ParameterError, KeyMismatchError
         """
-        return cls._wrap(_core.PublicKey.from_bytes(as_bytes(blob), False))
+        return cls._wrap(_native.PublicKey.from_bytes(as_bytes(blob), False))
 
     @classmethod
     def insecure_from_bytes(cls, blob: Buffer) -> PublicKey:
         """As :meth:`from_bytes`, also for parameters without security: for tests."""
-        return cls._wrap(_core.PublicKey.from_bytes(as_bytes(blob), True))
+        return cls._wrap(_native.PublicKey.from_bytes(as_bytes(blob), True))
 
     def __reduce__(self) -> tuple[Callable[[bytes], PublicKey], tuple[bytes]]:
         return (PublicKey.from_bytes, (self.to_bytes(),))
@@ -364,13 +364,13 @@ class EvaluationKeys:
     """
 
     __slots__ = ("__weakref__", "_core")
-    _core: _core.EvaluationKeys
+    _core: _native.EvaluationKeys
 
     def __init__(self) -> None:
         raise TypeError("evaluation keys are made by `sk.evaluation_keys()` or `EvaluationKeys.from_bytes(blob)`")
 
     @classmethod
-    def _wrap(cls, core: _core.EvaluationKeys) -> EvaluationKeys:
+    def _wrap(cls, core: _native.EvaluationKeys) -> EvaluationKeys:
         keys = object.__new__(cls)
         keys._core = core
         return keys
@@ -427,12 +427,12 @@ class EvaluationKeys:
         ------
         WireError, ParameterError, KeyMismatchError
         """
-        return cls._wrap(_core.EvaluationKeys.from_bytes(as_bytes(blob), False))
+        return cls._wrap(_native.EvaluationKeys.from_bytes(as_bytes(blob), False))
 
     @classmethod
     def insecure_from_bytes(cls, blob: Buffer) -> EvaluationKeys:
         """As :meth:`from_bytes`, also for parameters without security: for tests."""
-        return cls._wrap(_core.EvaluationKeys.from_bytes(as_bytes(blob), True))
+        return cls._wrap(_native.EvaluationKeys.from_bytes(as_bytes(blob), True))
 
     def __reduce__(self) -> tuple[Callable[[bytes], EvaluationKeys], tuple[bytes]]:
         return (EvaluationKeys.from_bytes, (self.to_bytes(),))

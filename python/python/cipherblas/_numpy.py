@@ -72,14 +72,17 @@ def apply_ufunc(
     if function is None:
         hint = _HINTS.get(name, "there are sums, products, powers and polynomials; decrypt for anything else")
         raise no_such(array.scheme, f"numpy.{name}", hint)
+    result: EncryptedArray
     if ufunc in (np.power, np.float_power) or ufunc.nin == 1:
-        result: EncryptedArray = function(*inputs)
+        result = function(*inputs)
         return result
     left, right = inputs
     if isinstance(left, EncryptedArray):
-        return function(left, right)  # type: ignore[no-any-return]
+        result = function(left, right)
+        return result
     reflected = {np.add: "__radd__", np.subtract: "__rsub__", np.multiply: "__rmul__", np.matmul: "__rmatmul__"}
-    return getattr(right, reflected.get(ufunc, "__rtruediv__"))(left)  # type: ignore[no-any-return]
+    result = getattr(right, reflected.get(ufunc, "__rtruediv__"))(left)
+    return result
 
 
 def _sum(a: EncryptedArray, axis: Any = None, *, keepdims: bool = False) -> EncryptedArray:
@@ -98,7 +101,8 @@ def _average(a: EncryptedArray, axis: Any = None, weights: Any = None, *, keepdi
     if a.ndim == 1 and w.shape == a.shape:
         return a.dot(w / total)
     if a.ndim == 2 and axis is not None and w.shape == (a.shape[axis],):
-        return (w / total) @ a if axis % 2 == 0 else a @ (w / total)
+        along: EncryptedArray = (w / total) @ a if axis % 2 == 0 else a @ (w / total)
+        return along
     raise no_such(
         a.scheme, "numpy.average with these weights", "one weight for each value of a vector, or along an axis"
     )
@@ -107,7 +111,8 @@ def _average(a: EncryptedArray, axis: Any = None, weights: Any = None, *, keepdi
 def _dot(a: Any, b: Any) -> EncryptedArray:
     if isinstance(a, EncryptedArray):
         return a.dot(b)
-    return b * a if np.ndim(a) == 0 or b.ndim == 0 else a @ b  # type: ignore[no-any-return]
+    product: EncryptedArray = b * a if np.ndim(a) == 0 or b.ndim == 0 else a @ b
+    return product
 
 
 def _outer(a: Any, b: Any) -> EncryptedArray:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from cipherblas import _core
+from cipherblas import _core as _native
 from cipherblas._bytes import Buffer, as_bytes
 
 __all__ = ["BfvParams", "CkksParams", "PaillierParams", "Params"]
@@ -20,10 +20,10 @@ class Params:
     """
 
     __slots__ = ("_core",)
-    _core: _core.Params
+    _core: _native.Params
 
     @classmethod
-    def _wrap(cls, core: _core.Params) -> Params:
+    def _wrap(cls, core: _native.Params) -> Params:
         kind: type[Params] = {"ckks": CkksParams, "bfv": BfvParams, "paillier": PaillierParams}[core.scheme]
         params = object.__new__(kind)
         params._core = core
@@ -94,7 +94,7 @@ class Params:
         ParameterError
             For parameters that are not valid, or claim no security.
         """
-        return Params._wrap(_core.Params.from_bytes(as_bytes(blob)))
+        return Params._wrap(_native.Params.from_bytes(as_bytes(blob)))
 
     def __str__(self) -> str:
         return self._core.describe()
@@ -187,7 +187,7 @@ class CkksParams(Params):
             from cipherblas._array import no_bootstrapping
 
             raise no_bootstrapping("ckks")
-        self._core = _core.Params.ckks(
+        self._core = _native.Params.ckks(
             depth=_whole("depth", depth),
             precision_bits=_whole("precision_bits", precision_bits),
             integer_bits=_whole("integer_bits", integer_bits),
@@ -204,7 +204,7 @@ class CkksParams(Params):
     ) -> CkksParams:
         """Parameters without any security, of any degree from 16 on: for tests."""
         params = object.__new__(cls)
-        params._core = _core.Params.ckks(
+        params._core = _native.Params.ckks(
             depth=depth,
             precision_bits=precision_bits,
             integer_bits=integer_bits,
@@ -268,7 +268,7 @@ class BfvParams(Params):
         slots: int | None = None,
         degree: int | None = None,
     ) -> None:
-        self._core = _core.Params.bfv(
+        self._core = _native.Params.bfv(
             depth=_whole("depth", depth),
             plaintext_bits=_whole("plaintext_bits", plaintext_bits),
             headroom_bits=_optional("headroom_bits", headroom_bits),
@@ -284,7 +284,7 @@ class BfvParams(Params):
     ) -> BfvParams:
         """Parameters without any security, of any degree from 16 on: for tests."""
         params = object.__new__(cls)
-        params._core = _core.Params.bfv(
+        params._core = _native.Params.bfv(
             depth=depth,
             plaintext_bits=plaintext_bits,
             headroom_bits=headroom_bits,
@@ -340,7 +340,7 @@ class PaillierParams(Params):
         depth: int = 1,
         slots: int | None = None,
     ) -> None:
-        self._core = _core.Params.paillier(
+        self._core = _native.Params.paillier(
             bits=_whole("bits", bits),
             fraction_bits=_whole("fraction_bits", fraction_bits),
             value_bits=_optional("value_bits", value_bits),
@@ -357,7 +357,7 @@ class PaillierParams(Params):
     ) -> PaillierParams:
         """Parameters with a modulus of any size: for tests."""
         params = object.__new__(cls)
-        params._core = _core.Params.paillier(
+        params._core = _native.Params.paillier(
             bits=bits,
             fraction_bits=fraction_bits,
             value_bits=None,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-from cipherblas import _core
+from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray, Packing
 from cipherblas._params import Params
 
@@ -40,7 +40,7 @@ class Input:
 @dataclass(frozen=True)
 class _InputCore:
     shape: list[int]
-    packing: _core.Packing | None
+    packing: _native.Packing | None
     depth: int | None
     bound: float | None
 
@@ -53,7 +53,7 @@ class Plan:
 
     __slots__ = ("_core",)
 
-    def __init__(self, core: _core.Plan) -> None:
+    def __init__(self, core: _native.Plan) -> None:
         self._core = core
 
     @property
@@ -197,7 +197,7 @@ def plan(
             shape = tuple(given) if isinstance(given, Sequence) else (given,)
             specs[name] = Input(tuple(operator.index(n) for n in shape))
 
-    def run(arrays: list[_core.Array]) -> None:
+    def run(arrays: list[_native.Array]) -> None:
         computation(**{name: EncryptedArray._wrap(a) for name, a in zip(specs, arrays, strict=True)})
 
-    return Plan(_core.trace(params._core, [s._core() for s in specs.values()], run))
+    return Plan(_native.trace(params._core, [s._core() for s in specs.values()], run))

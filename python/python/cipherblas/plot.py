@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 try:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 except ImportError as _error:
     raise ImportError("cipherblas.plot needs matplotlib: `pip install 'cipherblas[plot]'`") from _error
 
@@ -133,7 +134,7 @@ def loss(history: Any, *, ax: Axes | None = None) -> Axes:
     ax.plot(np.arange(1, values.size + 1), values, "o-", color=_BLUE)
     ax.set_xlabel("iteration")
     ax.set_ylabel("loss")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -171,7 +172,7 @@ def depth(
     ax.bar(at, [array.depth_left for _, array in pairs], color=_BLUE, alpha=0.35, label="depth left")
     ax.set_xticks(at, [label for label, _ in pairs])
     ax.set_ylabel("depth left (levels)")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     bounds = [array.error_bound for _, array in pairs]
     exact = [b is None or b == 0 for b in bounds]
     if not all(exact):

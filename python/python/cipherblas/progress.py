@@ -70,7 +70,7 @@ def set_progress(setting: Setting) -> None:
     _default = _checked(setting)
 
 
-class progress:
+class progress:  # noqa: N801
     """Set how progress is shown in a ``with`` block, of this thread or task only.
 
     Parameters
@@ -80,7 +80,7 @@ class progress:
     """
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = _checked(setting)
+        self._setting: Setting = _checked(setting)
         self._tokens: list[Token[Setting | None]] = []
 
     def __enter__(self) -> progress:
@@ -94,8 +94,10 @@ class progress:
 
 
 def _checked(setting: Setting) -> Setting:
-    if isinstance(setting, bool) or callable(setting) or setting == "auto":
+    if isinstance(setting, bool) or callable(setting):
         return setting
+    if setting == "auto":
+        return "auto"
     raise TypeError(f'progress: got {setting!r}, expected "auto", True, False or a callable')
 
 

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cipherblas import _core
+from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray
 from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
 from cipherblas._params import CkksParams
@@ -57,9 +57,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
     def _is_closed_form(self) -> bool:
         return self.solver == "closed_form"
 
-    def _trainer(self, rows: int, *, fit_intercept: bool | None = None) -> _core.Trainer:
+    def _trainer(self, rows: int, *, fit_intercept: bool | None = None) -> _native.Trainer:
         rates = np.atleast_1d(np.asarray(self.learning_rate, dtype=np.float64))
-        return _core.Trainer(
+        return _native.Trainer(
             self._kind,
             max_iter=_count("max_iter", self.max_iter),
             solver="nag" if self._is_closed_form() else self.solver,
@@ -100,18 +100,19 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         ParameterError
             If no secure parameters afford so many steps: without bootstrapping a training is as long as its depth.
         """
-        rows, features = X if isinstance(X, tuple) else np.shape(X)
+        shape: tuple[int, ...] = X if isinstance(X, tuple) and len(X) == 2 else np.shape(X)  # type: ignore[assignment, unused-ignore]
+        rows, features = shape
         trainer = self._trainer(rows)
         if params is None:
             params = self._params(trainer, rows, features, bound)
         return FitPlan(self._trace(trainer, rows, features, params), params)
 
-    def _trace(self, trainer: _core.Trainer, rows: int, features: int, params: CkksParams) -> _core.FitPlan:
+    def _trace(self, trainer: _native.Trainer, rows: int, features: int, params: CkksParams) -> _native.FitPlan:
         trace = trainer.closed_form_plan if self._is_closed_form() else trainer.plan
         return trace(int(rows), int(features), params.slots)
 
     def _params(
-        self, trainer: _core.Trainer, rows: int, features: int, bound: float, *, scoring: bool = True
+        self, trainer: _native.Trainer, rows: int, features: int, bound: float, *, scoring: bool = True
     ) -> CkksParams:
         size = bound * bound * rows
         if self._is_closed_form():
@@ -136,7 +137,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
                 slots=width,
             )
         except ParameterError as error:
-            hint = 'use fewer iterations, a sigmoid of degree 1, or `solver="closed_form"` for regressions: there is no bootstrapping yet'
+            hint = (
+                'use fewer iterations, a sigmoid of degree 1, or `solver="closed_form"`: there is no bootstrapping yet'
+            )
             message = f"no secure parameters afford this training, which takes {depth} levels of depth: {error}; {hint}"
             raise ParameterError(
                 message, operation="max_iter", got=f"{depth} levels", expected=error.expected, hint=hint
@@ -236,7 +239,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             return self._fit_closed_form(X, y)
         # Without a constant term nothing may be shifted: rows and their negatives have mean zero.
         seen = X if self.fit_intercept else np.vstack([X, -X])
-        scaler = _core.Scaler.fit(np.ascontiguousarray(seen), _SHRINKAGE)
+        scaler = _native.Scaler.fit(np.ascontiguousarray(seen), _SHRINKAGE)
         scaled = np.asarray(scaler.transform(np.ascontiguousarray(X)))
         bound = 2.0 ** math.ceil(math.log2(max(1.0, float(np.abs(scaled).max()))))
         shift, spread = (0.0, 1.0) if self._kind == "logistic" else _moments(y, self.fit_intercept)
@@ -289,12 +292,13 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         return checked
 
     def _set(self, coef: npt.NDArray[Any], intercept: Any, iterations: int) -> None:
+        self.n_iter_: Any
         self.coef_ = coef
         self.intercept_ = intercept
         self.n_iter_ = iterations
 
 
-def _solve(core: _core.NormalEquations, sk: SecretKey, unit: npt.NDArray[Any], alpha: float) -> npt.NDArray[Any]:
+def _solve(core: _native.NormalEquations, sk: SecretKey, unit: npt.NDArray[Any], alpha: float) -> npt.NDArray[Any]:
     """Least squares from scaled equations: with a penalty on the weights in the features' own units."""
     gram, moment = (sk.decrypt(EncryptedArray._wrap(part)) for part in core.parts)
     gram = (gram + gram.T) / 2
@@ -665,4 +669,4 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
 
     def predict_log_proba(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Logarithms of :meth:`predict_proba`."""
-        return np.log(self.predict_proba(X))
+        return np.asarray(np.log(self.predict_proba(X)))

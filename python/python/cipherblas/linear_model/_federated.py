@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cipherblas import _core
+from cipherblas import _core as _native
 from cipherblas.linear_model._estimators import LogisticRegression
 
 __all__ = ["FederatedLogisticRegression", "FederatedOwner", "Round"]
@@ -79,7 +79,7 @@ class FederatedOwner:
     ) -> None:
         self._X = np.ascontiguousarray(X, dtype=np.float64)
         self._y = np.ascontiguousarray(y, dtype=np.float64)
-        self._core = _core.FederatedOwner(rounds, max_weight)
+        self._core = _native.FederatedOwner(rounds, max_weight)
 
     def answer(self, question: Question) -> npt.NDArray[Any]:
         """Sums over this owner's rows, to be encrypted under the holder's public key: number of rows, loss, gradient, Hessian."""
@@ -173,19 +173,19 @@ class FederatedLogisticRegression:
     @staticmethod
     def scaling_sums(X: npt.ArrayLike, units: Sequence[float]) -> npt.NDArray[Any]:
         """An owner's share of a common scaling: rows, sums and square sums, in public units of each feature; to be encrypted."""
-        return np.asarray(_core.feature_sums(np.ascontiguousarray(X, dtype=np.float64), [float(u) for u in units]))
+        return np.asarray(_native.feature_sums(np.ascontiguousarray(X, dtype=np.float64), [float(u) for u in units]))
 
     @staticmethod
     def scaling(total: npt.ArrayLike, units: Sequence[float], *, tolerance: float = 1e-9) -> Scaling:
         """The common scaling from the decrypted sum of all shares: mean zero and variance one over all owners' rows."""
         values = np.ascontiguousarray(total, dtype=np.float64)
-        return Scaling(_core.feature_scaler(values, [float(u) for u in units], tolerance))
+        return Scaling(_native.feature_scaler(values, [float(u) for u in units], tolerance))
 
 
 class Scaling:
     """Features to mean zero and variance one; what the holder sends back to the owners."""
 
-    def __init__(self, core: _core.Scaler) -> None:
+    def __init__(self, core: _native.Scaler) -> None:
         self._core = core
 
     def transform(self, X: npt.ArrayLike) -> npt.NDArray[Any]:

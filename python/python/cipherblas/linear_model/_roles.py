@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from cipherblas import _core
+from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray, Packing
 from cipherblas._bytes import Buffer, as_bytes
 from cipherblas._keys import EvaluationKeys, SecretKey
@@ -53,7 +53,7 @@ class FitPlan:
 
     __slots__ = ("_core", "params")
 
-    def __init__(self, core: _core.FitPlan, params: CkksParams) -> None:
+    def __init__(self, core: _native.FitPlan, params: CkksParams) -> None:
         self._core = core
         self.params = params
 
@@ -105,7 +105,7 @@ class EncryptedModel:
         One entry for each step.
     """
 
-    def __init__(self, core: _core.EncryptedModel, template: Any, history: list[Iteration]) -> None:
+    def __init__(self, core: _native.EncryptedModel, template: Any, history: list[Iteration]) -> None:
         self._core = core
         self._template = template
         self.history_ = history
@@ -173,7 +173,7 @@ class EncryptedModel:
         """Read a model, check it, and bind it to evaluation keys."""
         from cipherblas.linear_model import LinearRegression, LogisticRegression
 
-        core = _core.EncryptedModel.from_bytes(keys._core, as_bytes(blob))
+        core = _native.EncryptedModel.from_bytes(keys._core, as_bytes(blob))
         kind: Callable[..., Any] = LogisticRegression if core.logistic else LinearRegression
         return cls(core, kind(fit_intercept=core.fit_intercept), [])
 
@@ -190,7 +190,7 @@ class EncryptedNormalEquations:
     n_features_in_ : int
     """
 
-    def __init__(self, core: _core.NormalEquations, template: Any, features: int) -> None:
+    def __init__(self, core: _native.NormalEquations, template: Any, features: int) -> None:
         self._core = core
         self._template = template
         self.n_features_in_ = features
@@ -210,7 +210,7 @@ class EncryptedNormalEquations:
         """Read both parts on the owner's side; `template` is the estimator that they were computed for."""
         gram, moment = (sk.load(part)._core for part in parts)
         features = moment.shape[0] - bool(template.fit_intercept)
-        return cls(_core.NormalEquations.from_parts(features, gram, moment), copy.copy(template), features)
+        return cls(_native.NormalEquations.from_parts(features, gram, moment), copy.copy(template), features)
 
     def __repr__(self) -> str:
         return f"EncryptedNormalEquations(features={self.n_features_in_})"

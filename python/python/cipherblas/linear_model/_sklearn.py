@@ -195,13 +195,14 @@ def _model(model: Any) -> ScoringModel:
 
     regressors = (*_REGRESSORS, ours.LinearRegression, ours.Ridge)
     classifiers = (*_CLASSIFIERS, ours.LogisticRegression)
-    if not isinstance(model, regressors + classifiers):
+    is_classifier = isinstance(model, classifiers)
+    if not is_classifier and not isinstance(model, regressors):
         name = type(model).__name__
         raise no_such("from_sklearn", name, "linear models only: their scores are sums of products")
     check_is_fitted(model)
     coef = np.asarray(model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_, dtype=np.float64)
     intercept = np.asarray(model.intercept_, dtype=np.float64)
-    if not isinstance(model, classifiers):
+    if not is_classifier:
         if coef.ndim == 2:
             # Several targets are the rows of the weights.
             return ScoringModel(coef, np.broadcast_to(intercept, (coef.shape[0],)), None, None)
