@@ -208,8 +208,8 @@ def test_inside_scikit_learn(cancer):
     [
         (lambda X, y: LogisticRegression(max_iter=60).fit(X, y), cb.ParameterError, "there is no bootstrapping yet"),
         (lambda X, y: LogisticRegression(max_iter=0).fit(X, y), cb.ParameterError, "max_iter: got 0"),
-        (lambda X, y: LogisticRegression(max_iter=2.5).fit(X, y), cb.ParameterError, "positive integer"),
-        (lambda X, y: LogisticRegression(solver="lbfgs").fit(X, y), cb.ParameterError, 'expected "nag" or "gd"'),
+        (lambda X, y: LogisticRegression(max_iter=2.5).fit(X, y), cb.ParameterError, "positive integer"),  # type: ignore[arg-type]
+        (lambda X, y: LogisticRegression(solver="lbfgs").fit(X, y), cb.ParameterError, 'expected "nag" or "gd"'),  # type: ignore[arg-type]
         (lambda X, y: LogisticRegression(sigmoid_degree=2).fit(X, y), cb.ParameterError, "1, 3, 5 or 7"),
         (lambda X, y: LogisticRegression(C=0).fit(X, y), cb.ParameterError, "C: got 0"),
         (lambda X, y: LogisticRegression(batch_size=0).fit(X, y), cb.ParameterError, "batch_size"),
