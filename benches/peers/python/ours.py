@@ -1,6 +1,7 @@
 """``cipherblas`` as its users call it, from the wheel that was built of this tree."""
 
 import functools
+import math
 
 import cipherblas as cb
 import numpy as np
@@ -23,7 +24,9 @@ class Keys:
         self.sk = cb.SecretKey.generate(params)
         self.pk = self.sk.public_key()
         self.ek = self.sk.evaluation_keys()
-        self.note = " ".join(str(params).splitlines()[0].split())
+        self.note = (
+            f"N=2^{params.degree.bit_length() - 1}, log QP {math.ceil(params.log2_qp or 0)}, {params.depth} levels"
+        )
 
     def encrypt(self, *arrays):
         return [self.sk.encrypt(array, self.ek) for array in arrays]
