@@ -28,8 +28,11 @@ class Keys:
             f"N=2^{params.degree.bit_length() - 1}, log QP {math.ceil(params.log2_qp or 0)}, {params.depth} levels"
         )
 
+        # Exact schemes refuse products that might not fit: they are told how large the operands are.
+        self.bound = {"bound": data.INTEGERS} if params.scheme == "bfv" else {}
+
     def encrypt(self, *arrays):
-        return [self.sk.encrypt(array, self.ek) for array in arrays]
+        return [self.sk.encrypt(array, self.ek, **self.bound) for array in arrays]
 
 
 @functools.cache
@@ -159,7 +162,7 @@ def overhead(threads, scheme, call, size):
     b, column = a[::-1].copy(), a[0].copy() if a.ndim == 2 else None
     blob = x.to_bytes()
     calls = {
-        "encrypt": (lambda: keys.sk.encrypt(a, keys.ek), lambda: a),
+        "encrypt": (lambda: keys.encrypt(a)[0], lambda: a),
         "decrypt": (lambda: keys.sk.decrypt(x), lambda: a),
         "to_bytes": (x.to_bytes, None),
         "from_bytes": (lambda: keys.ek.load(blob), lambda: a),
