@@ -93,6 +93,8 @@ impl Row {
             // Below 1 the peer is the faster one: "at most 8 times its time".
             let (ratio_said, goal_said) = if goal < 1.0 {
                 (1.0 / ratio, format!("at most {} times", slower(goal)))
+            } else if goal == 1.0 {
+                (ratio, "ahead".into())
             } else {
                 (ratio, format!("{goal} times"))
             };
@@ -173,6 +175,7 @@ impl std::fmt::Display for Row {
             match (self.goal_ms, self.goal_ratio) {
                 (Some(goal), _) => goal.to_string(),
                 (None, Some(goal)) if goal < 1.0 => format!("1/{}", slower(goal)),
+                (None, Some(1.0)) => "ahead".into(),
                 (None, Some(goal)) => format!("{goal} times"),
                 (None, None) => "-".into(),
             },
@@ -412,6 +415,13 @@ mod tests {
             "at most 8 times missed: 10.0 times"
         );
         assert_eq!(beside_plain(Some(0.1)).met(), Some(false));
+        let ahead = |peer_ms| Row {
+            peer_ms,
+            goal_ratio: Some(1.0),
+            ..row(Some(1.0), None)
+        };
+        assert_eq!(ahead(Some(2.0)).verdict(), "ahead met");
+        assert_eq!(ahead(Some(0.5)).verdict(), "ahead missed: 0.500 times");
     }
 
     #[test]

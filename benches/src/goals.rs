@@ -41,6 +41,25 @@ const PLAIN_GOALS: &[(&str, &str, f64)] = &[
 /// How the name of the plain product begins that encrypted ones are measured by.
 pub const PLAIN: &str = "NumPy ";
 
+/// How our own calls in Rust are named, beside which those of the Python package are measured.
+pub const IN_RUST: &str = "cipherblas in Rust";
+
+/// What calls of the package may take, in times of the same calls in Rust.
+const PYTHON_OVERHEAD: f64 = 1.05;
+
+/// Of the Python package: ahead of every peer, and nearly as fast as Rust.
+fn package_ratio(name: &str, peer: &str) -> Option<f64> {
+    let operation = name.strip_prefix("python/")?;
+    match (
+        operation.starts_with("overhead/"),
+        peer.starts_with(IN_RUST),
+    ) {
+        (true, true) => Some(1.0 / PYTHON_OVERHEAD),
+        (false, false) if peer != "none" => Some(1.0),
+        _ => None,
+    }
+}
+
 /// The goal of an operation. Goals are for one thread; with more there is none.
 #[must_use]
 pub fn goal_ms(name: &str, threads: usize) -> Option<f64> {
@@ -59,8 +78,8 @@ pub fn goal_ratio(name: &str, threads: usize, peer: &str) -> Option<f64> {
             .find(|(goal, whom, _)| *goal == name && peer.starts_with(whom))
             .map(|&(_, _, times)| times)
     };
-    find(PLAIN_GOALS)
-        .map(|times| 1.0 / times)
+    package_ratio(name, peer)
+        .or_else(|| find(PLAIN_GOALS).map(|times| 1.0 / times))
         .or_else(|| find(RATIO_GOALS).filter(|_| threads == 1))
 }
 
@@ -77,6 +96,17 @@ mod tests {
         assert_eq!(
             (ratio(2, "phe 1.5.0"), ratio(1, "pypaillier")),
             (None, None)
+        );
+    }
+
+    #[test]
+    fn the_package_is_to_be_ahead_of_peers_and_near_rust_on_any_number_of_threads() {
+        let ratio = |name, peer| goal_ratio(name, 2, peer);
+        assert_eq!(ratio("python/dot/4096", "TenSEAL 0.3.18"), Some(1.0));
+        assert_eq!(ratio("python/dot/4096", "none"), None);
+        assert_eq!(
+            ratio("python/overhead/ckks_add/10000", "cipherblas in Rust 0.1.0"),
+            Some(1.0 / 1.05)
         );
     }
 

@@ -60,6 +60,16 @@ const PEERS: [Peer; 8] = [
     },
 ];
 
+/// Builds the wheel of our own package, and what that needs to be imported.
+const WHEEL: Peer = Peer {
+    name: "maturin",
+    module: "tqdm",
+    requirements: &["maturin==1.16.0", "tqdm==4.70.1"],
+};
+
+/// How the rows begin that need the wheel, and the part of their names by which they are filtered.
+const WHEEL_ROWS: &str = "python/";
+
 /// Draws the plot of matrix products.
 const PLOTS: Peer = Peer {
     name: "matplotlib",
@@ -187,6 +197,10 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
                     summary.args(["--absent", &format!("{}={reason}", peer.name)]);
                 }
             }
+            if let Err(reason) = wheel(python, &folder, options.filter.as_deref()) {
+                println!("no Python package to time: {reason}");
+                summary.args(["--absent", &format!("cipherblas={reason}")]);
+            }
             summary.arg("--python").arg(python)
         }
         Err(reason) => {
@@ -208,6 +222,57 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         Err(reason) => println!("no plot: {reason}"),
     }
     Ok(complete && status.success())
+}
+
+/// Builds the wheel of this tree and installs it, unless `filter` leaves no row that needs it.
+fn wheel(python: &Path, folder: &Path, filter: Option<&str>) -> Result<(), String> {
+    if !filter.is_none_or(|filter| filter.starts_with(WHEEL_ROWS)) {
+        return Err(format!(
+            "built for filters that begin with {WHEEL_ROWS} only"
+        ));
+    }
+    install(python, &WHEEL)?;
+    let wheels = folder.join("wheels");
+    let _ = std::fs::remove_dir_all(&wheels);
+    println!("building the wheel");
+    let build = [
+        "-m",
+        "maturin",
+        "build",
+        "--release",
+        "--quiet",
+        "--manifest-path",
+    ];
+    quiet(
+        Command::new(python)
+            .args(build)
+            .arg(root().join("python/Cargo.toml"))
+            .arg("--out")
+            .arg(&wheels)
+            .arg("--interpreter")
+            .arg(python),
+    )?;
+    let built = std::fs::read_dir(&wheels)
+        .map_err(|error| format!("{}: {error}", wheels.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .ok_or_else(|| format!("no wheel in {}", wheels.display()))?;
+    // The version stays the same while the package changes.
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--force-reinstall",
+        "--no-deps",
+    ];
+    quiet(
+        Command::new(python)
+            .args(pip)
+            .arg("--disable-pip-version-check")
+            .arg(built),
+    )?;
+    quiet(Command::new(python).args(["-c", "import cipherblas"]))
 }
 
 /// The plot of matrix products over their size.
@@ -325,5 +390,12 @@ mod tests {
         };
         let error = imports(Path::new("python3"), &peer).unwrap_err();
         assert!(error.contains("python3"), "{error}");
+    }
+
+    #[test]
+    fn the_wheel_is_not_built_for_rows_that_do_not_need_it() {
+        let (nowhere, filter) = (Path::new("/nonexistent/python"), Some("linalg/"));
+        let error = wheel(nowhere, nowhere, filter).unwrap_err();
+        assert!(error.contains(WHEEL_ROWS), "{error}");
     }
 }

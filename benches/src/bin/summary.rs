@@ -7,7 +7,7 @@ use cipherblas_bench::peers::blas::{self, Shape};
 use cipherblas_bench::peers::ntt::{self, Direction, Job};
 use cipherblas_bench::peers::python::{Link, Server};
 use cipherblas_bench::peers::seal;
-use cipherblas_bench::{ours, peers};
+use cipherblas_bench::{ours, package, peers};
 use rayon::ThreadPool;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -453,6 +453,26 @@ impl Summary {
         }
     }
 
+    /// The Python package beside other packages, and beside Rust.
+    fn package(&mut self, threads: usize) {
+        let jobs = package::jobs();
+        let jobs: Vec<_> = jobs.iter().filter(|job| self.wanted(&job.name)).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        let ours = self.options.server("python", threads);
+        let peers = self.options.server("python", threads);
+        let rust = Err("arrays are not timed in Rust yet".into());
+        for job in jobs {
+            let links = package::Links {
+                ours: &ours,
+                peers: &peers,
+                rust: &rust,
+            };
+            self.run(job.comparison(&links, threads));
+        }
+    }
+
     fn write(&self) -> Result<(), String> {
         let rows: Vec<_> = self.rows.iter().map(Row::to_json).collect();
         let text = serde_json::to_string_pretty(&rows).map_err(|error| error.to_string())?;
@@ -525,6 +545,7 @@ fn run() -> Result<bool, String> {
         summary.small_matrices(threads, &pool);
         summary.narrow(threads, &pool);
         summary.matrices(threads, &pool);
+        summary.package(threads);
     }
     summary.write()?;
     let (met, missed, lost) = summary.verdict();

@@ -1,5 +1,5 @@
 //! Libraries for Python, in a process that takes times when asked: it greets with their versions, then answers
-//! requests, one line each (`peers/*.py`).
+//! requests, one line each (`peers/*.py`, `peers/python`). Any program that does so will do.
 
 use crate::compare::{Absent, Entry};
 use crate::contender::{Clock, Contender};
