@@ -233,6 +233,32 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             model = trainer.fit_encrypted(rows, targets, step, reporter.callback)
         return EncryptedModel(model, template, history)
 
+    def fit_clear(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Any:
+        """The same algorithm in clear, without encryption or scaling: what an encrypted training comes to, but for its error.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, features)
+        y : array_like, shape (n,)
+            Labels 0 and 1 for logistic regression.
+
+        Returns
+        -------
+        estimator
+            A fitted copy. For ``solver="closed_form"`` the exact solution.
+        """
+        rows = np.ascontiguousarray(X, dtype=np.float64)
+        targets = np.ascontiguousarray(y, dtype=np.float64)
+        trainer = self._trainer(rows.shape[0])
+        if self._is_closed_form():
+            coef, intercept = trainer.fit_exact(rows, targets)
+        else:
+            coef, intercept, _ = trainer.fit_clear(rows, targets)
+        return self._fitted(np.asarray(coef), intercept, 1 if self._is_closed_form() else self.max_iter)
+
+    def _fitted(self, coef: npt.NDArray[Any], intercept: float, iterations: int) -> Any:
+        raise NotImplementedError
+
     def _fit_scaled(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
         """Scales, encrypts, trains, decrypts, and brings the weights back to the units of the features."""
         if self._is_closed_form():
