@@ -454,7 +454,7 @@ impl Summary {
     }
 
     /// The Python package beside other packages, and beside Rust.
-    fn package(&mut self, threads: usize) {
+    fn package(&mut self, threads: usize, pool: &Arc<ThreadPool>) {
         let jobs = package::jobs();
         let jobs: Vec<_> = jobs.iter().filter(|job| self.wanted(&job.name)).collect();
         if jobs.is_empty() {
@@ -462,12 +462,11 @@ impl Summary {
         }
         let ours = self.options.server("python", threads);
         let peers = self.options.server("python", threads);
-        let rust = Err("arrays are not timed in Rust yet".into());
         for job in jobs {
             let links = package::Links {
                 ours: &ours,
                 peers: &peers,
-                rust: &rust,
+                pool,
             };
             self.run(job.comparison(&links, threads));
         }
@@ -545,7 +544,7 @@ fn run() -> Result<bool, String> {
         summary.small_matrices(threads, &pool);
         summary.narrow(threads, &pool);
         summary.matrices(threads, &pool);
-        summary.package(threads);
+        summary.package(threads, &pool);
     }
     summary.write()?;
     let (met, missed, lost) = summary.verdict();
