@@ -94,8 +94,10 @@ impl Watched for AdditiveOnly<Tracer<f64>> {
 /// What an operation takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effort {
-    /// A pass over the ciphertexts.
+    /// A pass over memory: a second thread adds nothing.
     Pass,
+    /// Encoding of plain values, and a pass.
+    Encoding,
     /// Products of ciphertexts, rotations.
     Heavy,
 }
@@ -103,7 +105,12 @@ enum Effort {
 impl Effort {
     /// Whether handing over to other threads would cost more than it brings.
     fn is_short(self, ciphertexts: usize) -> bool {
-        self == Self::Pass && (ciphertexts == 1 || (threads() == 1 && ciphertexts <= 64))
+        const SOME: usize = 64;
+        match self {
+            Self::Pass => ciphertexts <= SOME,
+            Self::Encoding => ciphertexts == 1 || (threads() == 1 && ciphertexts <= SOME),
+            Self::Heavy => false,
+        }
     }
 }
 
@@ -174,7 +181,7 @@ where
     let effort = match operation {
         // Growing to the other's shape moves values.
         Mixed::Add | Mixed::Sub | Mixed::ReverseSub | Mixed::Mul if view.len() <= array.len() => {
-            Effort::Pass
+            Effort::Encoding
         }
         _ => Effort::Heavy,
     };

@@ -1,7 +1,6 @@
 //! Errors of the Rust crates as the exceptions of `cipherblas.errors`.
 
 use cipherblas::Error;
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -172,6 +171,24 @@ fn parts(error: &Error) -> Parts {
                 message: error.to_string(),
             };
         }
+        Error::Sealed => ("PassphraseError", None, None, None, String::new()),
+        Error::Io {
+            path, operation, ..
+        } => (
+            "FileError",
+            Some((*operation).to_owned()),
+            Some(path.clone()),
+            None,
+            String::new(),
+        ),
+        // Signals raise for themselves.
+        Error::Interrupted => (
+            "StoppedError",
+            None,
+            None,
+            None,
+            "stopped by the callback; nothing was changed".to_owned(),
+        ),
         Error::Decryption => ("DecryptionError", None, None, None, String::new()),
         other => ("CipherblasError", None, None, None, other.to_string()),
     };
@@ -197,9 +214,6 @@ fn parts(error: &Error) -> Parts {
 
 /// The exception for an error.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
-    if matches!(error, Error::Interrupted) {
-        return PyKeyboardInterrupt::new_err("stopped; nothing was changed");
-    }
     let parts = parts(error);
     build(py, parts).unwrap_or_else(|failure| failure)
 }

@@ -163,7 +163,7 @@ def test_training_can_be_stopped(roles):
         seen.append(step.number)
         return False
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(cb.StoppedError, match="nothing was changed"):
         estimator.fit_encrypted(X_enc, y_enc, callback=first_only)
     assert seen == [1]
 

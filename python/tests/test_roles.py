@@ -105,19 +105,21 @@ def test_secret_keys_at_rest(ctx, tmp_path):
     assert (twin.key_id, twin.params) == (ctx.sk.key_id, ctx.sk.params)
     values = ctx.values(5)
     np.testing.assert_allclose(twin.decrypt(ctx.encrypt(values)), values, atol=1e-2)
-    with pytest.raises(cb.CipherblasError, match="passphrase"):
+    with pytest.raises(cb.PassphraseError, match="passphrase"):
         cb.SecretKey.open(path, "wrong horse")
     with pytest.raises(cb.CipherblasError):
         ctx.sk.save(path, "another")
     ctx.sk.save(path, "another", overwrite=True)
-    with pytest.raises(cb.CipherblasError):
+    with pytest.raises(cb.PassphraseError):
         cb.SecretKey.open(path, "correct horse")
     with pytest.raises(cb.ParameterError, match="passphrase"):
         ctx.sk.save(tmp_path / "empty.key", "")
     with pytest.raises(TypeError, match="str or bytes"):
         ctx.sk.save(tmp_path / "none.key", None)
-    with pytest.raises(cb.CipherblasError):
+    with pytest.raises(cb.FileError, match="cannot read") as caught:
         cb.SecretKey.open(tmp_path / "missing.key", "x")
+    assert caught.value.got == str(tmp_path / "missing.key")
+    assert isinstance(caught.value, OSError)
     assert [p.name for p in tmp_path.iterdir()] == ["secret.key"]
 
 

@@ -242,8 +242,10 @@ class SecretKey:
 
         Raises
         ------
-        CipherblasError
+        PassphraseError
             For a wrong passphrase or a damaged file; which of them is not told.
+        FileError
+            If the file cannot be read.
         """
         return cls._wrap(_native.SecretKey.open(os.fspath(path), _passphrase(passphrase), False))
 

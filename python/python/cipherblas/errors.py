@@ -10,12 +10,15 @@ __all__ = [
     "DecryptionError",
     "DepthError",
     "EncodingError",
+    "FileError",
     "KeyMismatchError",
     "MissingKeyError",
     "NoiseError",
     "OverflowError",
     "ParameterError",
+    "PassphraseError",
     "ShapeError",
+    "StoppedError",
     "UnsupportedError",
     "WireError",
 ]
@@ -96,9 +99,21 @@ class NoiseError(CipherblasError, ArithmeticError):
     """A result whose noise may be more than decryption takes, by its bound."""
 
 
+class StoppedError(CipherblasError):
+    """A computation that its callback stopped."""
+
+
 class UnsupportedError(CipherblasError, TypeError):
     """Something that the scheme, or an encrypted array, cannot do."""
 
 
 class DecryptionError(CipherblasError, ValueError):
     """Whatever fails after decryption: one error without detail, so that it is no oracle."""
+
+
+class PassphraseError(CipherblasError, ValueError):
+    """A wrong passphrase, or a damaged key file; which of them is not told."""
+
+
+class FileError(CipherblasError, OSError):
+    """A file that cannot be read or written."""

@@ -206,7 +206,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         y : EncryptedArray, shape (n,)
             Targets packed otherwise are re-packed, which takes a level.
         callback : callable, optional
-            Called with an :class:`Iteration` after each step; returning False stops the training.
+            Called with an :class:`Iteration` after each step; returning False stops the training (``StoppedError``).
 
         Returns
         -------
