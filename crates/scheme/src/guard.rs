@@ -7,7 +7,7 @@
 //!
 //! Rotations by steps whose key is not held are put together from the powers of two that are
 //! ([`KeySet::powers_of_two`](crate::KeySet::powers_of_two)): as few rotations as signed binary digits allow, modulo the
-//! slots. Each adds its noise, which the evaluator inside bounds as ever. [`Rotate::can_rotate`] stays what it is, whether
+//! slots. Each adds its noise, which the evaluator inside bounds as ever. [`Rotate::can_rotate`](crate::Rotate::can_rotate) stays what it is, whether
 //! the step has a key of its own: kernels choose the faster way by it.
 //!
 //! ```
