@@ -211,6 +211,17 @@ fn the_last_level_is_enough_where_there_is_a_way() {
         let moved = sum.as_vector().unwrap().packing() != stretched;
         assert_eq!(moved, left < right);
     }
+    // A column of many rows is not gathered value by value.
+    let tall = ClearScheme::new(1024, DEPTH).unwrap();
+    let x = encrypt(&tall, &[120, 7], &ArrayOptions::new());
+    let column = x.slice(&[part(0, 120), Index::At(2)]).unwrap();
+    let counts = tall.counts();
+    assert_eq!(
+        (counts.plain_multiplications, counts.all_rotations()),
+        (1, 3)
+    );
+    let want = Dense::<f64>::new(&[120, 7], 2).slice(&[part(0, 120), Index::At(2)]);
+    assert_eq!(column.decrypt(&tall.key()).unwrap(), want.data);
     // Factors laid out for their product.
     let a = encrypt(
         &server,
