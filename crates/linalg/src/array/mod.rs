@@ -37,6 +37,7 @@
 mod align;
 mod elementwise;
 mod layout;
+mod matvec;
 mod options;
 mod products;
 mod reduce;
