@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`array`] | [`EncryptedArray`]: NumPy's semantics in 0 to 2 dimensions, packings chosen and aligned by itself |
+//! | [`mod@array`] | [`EncryptedArray`]: NumPy's semantics in 0 to 2 dimensions, packings chosen and aligned by itself |
 //! | [`packing`] | where values lie in slots |
 //! | [`blocks`] | [`BlockMatrix`]: matrices of any size in blocks of lines, for products at the speed of plain ones |
 //! | [`encrypted`] | [`EncryptedVector`], [`EncryptedMatrix`], [`PlainMatrix`] |

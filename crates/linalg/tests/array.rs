@@ -74,3 +74,20 @@ proptest! {
         run(&setup(1 << slots, true), &shape, 1, &ops);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn means(slots in 0u32..7, shape in shape(), choice in 0u8..8, axis in 0usize..3) {
+        let axis = axis.checked_sub(1).filter(|&axis| axis < shape.len());
+        let d = Dense::new(&shape, 1);
+        let want = d.sum(axis);
+        let n = (d.data.len() / want.data.len()) as f64;
+        for keyless in [false, true] {
+            let s = setup(1 << slots, keyless);
+            let x = s.array(&d, choice);
+            s.check("mean", x.mean(axis), &want.map(|v| v / n));
+        }
+    }
+}

@@ -211,6 +211,17 @@ fn the_last_level_is_enough_where_there_is_a_way() {
         let moved = sum.as_vector().unwrap().packing() != stretched;
         assert_eq!(moved, left < right);
     }
+    // A column of many rows is not gathered value by value.
+    let tall = ClearScheme::new(1024, DEPTH).unwrap();
+    let x = encrypt(&tall, &[120, 7], &ArrayOptions::new());
+    let column = x.slice(&[part(0, 120), Index::At(2)]).unwrap();
+    let counts = tall.counts();
+    assert_eq!(
+        (counts.plain_multiplications, counts.all_rotations()),
+        (1, 3)
+    );
+    let want = Dense::<f64>::new(&[120, 7], 2).slice(&[part(0, 120), Index::At(2)]);
+    assert_eq!(column.decrypt(&tall.key()).unwrap(), want.data);
     // Factors laid out for their product.
     let a = encrypt(
         &server,
@@ -423,4 +434,49 @@ fn arrays_are_vectors_and_matrices() {
     assert_eq!(s.as_vector().unwrap().len(), 1);
     assert!(x.error_bound() >= 0.0);
     assert!(format!("{x:?}").contains("shape: [2, 3]"));
+}
+
+#[test]
+fn spread_arrays_take_combinations() {
+    let server = ClearScheme::new(16, DEPTH)
+        .unwrap()
+        .with_rotations(Some(&[]))
+        .without_relinearization();
+    let key = server.key();
+    let options = ArrayOptions::new().packing(ArrayPacking::Spread);
+    let x = encrypt(&server, &[5, 7], &options);
+    let d = Dense::<f64>::new(&[5, 7], 2);
+    let check = |combines: u64, got: Result<Array>, want: Dense<f64>| {
+        let got = got.unwrap();
+        assert_eq!(got.shape(), want.shape);
+        let values = got.decrypt(&key).unwrap();
+        let close = values
+            .iter()
+            .zip(&want.data)
+            .all(|(a, b)| (a - b).abs() < 1e-9);
+        assert!(close, "{values:?} instead of {want:?}");
+        assert_eq!(got.ciphertexts().len(), want.data.len(), "still spread");
+        assert_eq!(server.counts().combines, combines);
+        assert_eq!(server.counts().plain_multiplications, 0);
+        server.reset_counts();
+        got
+    };
+    let (w, t) = (Dense::<f64>::new(&[7, 3], 1), Dense::<f64>::new(&[2, 5], 1));
+    let (c, r) = (Dense::<f64>::new(&[7], 1), Dense::<f64>::new(&[5], 1));
+    check(5, x.matmul_plain(&w.plain()), d.matmul(&w));
+    check(7, x.plain_matmul(&t.plain()), t.matmul(&d));
+    let y = check(5, x.matmul_plain(&c.plain()), d.matmul(&c));
+    check(7, x.plain_matmul(&r.plain()), r.matmul(&d));
+    check(1, y.matmul_plain(&r.plain()), d.matmul(&c).matmul(&r));
+    check(1, y.plain_matmul(&t.plain()), t.matmul(&d.matmul(&c)));
+    check(7, x.mean(Some(0)), d.sum(Some(0)).map(|v| v / 5.0));
+    check(5, x.mean(Some(1)), d.sum(Some(1)).map(|v| v / 7.0));
+    let mean = check(1, x.mean(None), d.sum(None).map(|v| v / 35.0));
+    // What a single value grows to is spread as well.
+    let ones = Dense::<f64>::new(&[7], 3);
+    let grown = mean.mul_plain(&ones.plain()).unwrap();
+    assert_eq!(grown.ciphertexts().len(), 7);
+    let sum = x.transpose().unwrap().add(&grown.reshape(&[7, 1]).unwrap());
+    assert_eq!(sum.unwrap().shape(), [7, 5]);
+    assert_eq!(server.counts().all_rotations(), 0);
 }

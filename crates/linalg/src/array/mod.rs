@@ -37,6 +37,7 @@
 mod align;
 mod elementwise;
 mod layout;
+mod matvec;
 mod options;
 mod products;
 mod reduce;
@@ -150,14 +151,12 @@ impl<S: Scheme> From<EncryptedVector<S>> for EncryptedArray<S> {
 impl<S: Scheme> From<EncryptedMatrix<S>> for EncryptedArray<S> {
     /// Two dimensions.
     fn from(matrix: EncryptedMatrix<S>) -> Self {
-        let spread = match matrix.packing {
-            MatrixPacking::Tile(tile) => layout::is_spread(&tile) && matrix.shape() != (1, 1),
-            _ => false,
-        };
+        let several = matrix.shape() != (1, 1);
         Self {
             repr: Repr::Matrix(layout::ordered(matrix, Order::RowMajor)),
-            spread,
+            spread: false,
         }
+        .of(several)
     }
 }
 
@@ -173,8 +172,17 @@ impl<S: Scheme> EncryptedArray<S> {
 
     /// The same array, made of spread ones if so said.
     fn of(mut self, spread: bool) -> Self {
-        self.spread |= spread && self.blocks().len() == self.len();
+        self.spread |= spread && self.one_to_a_ciphertext();
         self
+    }
+
+    fn one_to_a_ciphertext(&self) -> bool {
+        match &self.repr {
+            Repr::Scalar(v) | Repr::Vector(v) => v.packing.period() == 1,
+            Repr::Matrix(m) => {
+                matches!(m.packing, MatrixPacking::Tile(tile) if layout::is_spread(&tile))
+            }
+        }
     }
 
     /// Encrypts as the options say.

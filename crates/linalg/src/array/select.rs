@@ -3,9 +3,13 @@
 use super::layout::{Tiled, is_spread, line, moves, spread};
 use super::shape::{as_matrix, check_shape, named, tuple};
 use super::{Computes, EncryptedArray, Index};
+use crate::kernel::moves::Moves;
 use crate::packing::{Order, Tile, VectorPacking};
 use crate::shape::mismatch;
 use cipherblas_scheme::Result;
+
+/// The canonical packing of a vector may take so many times the rotations and masks of the one that fits its matrix.
+const MUCH_MORE_WORK: usize = 4;
 
 /// What of an axis of `len` positions an index takes: the first, how many, the step; and whether the axis stays.
 fn taken(axis: usize, index: Index, len: usize) -> Result<(usize, usize, isize, bool)> {
@@ -43,7 +47,9 @@ fn taken(axis: usize, index: Index, len: usize) -> Result<(usize, usize, isize, 
 impl<S: Computes> EncryptedArray<S> {
     /// A part of the array: an index for each axis, all of the axes that none is given for.
     ///
-    /// Parts of a matrix stay packed alike; vectors are in the canonical packing, if no whole ciphertext is what is asked for. Free
+    /// Parts of a matrix stay packed alike. Vectors are in the canonical packing, unless whole ciphertexts are what is asked for, or
+    /// the one that fits the matrix ([`row_packing`](crate::EncryptedMatrix::row_packing)) is much less work, as for a column of many
+    /// rows. Free
     /// where whole ciphertexts only move (rows of [`Rows`](super::ArrayPacking::Rows), columns of
     /// [`Columns`](super::ArrayPacking::Columns), anything spread), otherwise at most one level.
     ///
@@ -260,26 +266,36 @@ fn arranged<S: Computes>(
         _ if parts.iter().all(|p| p.spread) => vec![spread()],
         _ => vec![first.tile, first.tile.grown(rows, cols, slots)?],
     };
-    let last = candidates.len() - 1;
-    for (i, tile) in candidates.into_iter().enumerate() {
+    let mut chosen: Option<(Tile, Moves)> = None;
+    for tile in candidates {
         let plan = moves(parts, &tile, (rows, cols), &source)?;
-        if i < last && !plan.still() {
-            continue;
+        let still = plan.still();
+        // The last one is what it should be, unless it is much more work.
+        if still
+            || chosen.as_ref().is_none_or(|(fitting, before)| {
+                ndim == 2
+                    || fitting.repeat() == 1
+                    || plan.work() <= MUCH_MORE_WORK * before.work().max(1)
+            })
+        {
+            chosen = Some((tile, plan));
         }
-        let cts: Vec<_> = parts
-            .iter()
-            .flat_map(|p| p.blocks.iter().cloned())
-            .collect();
-        let blocks = named(name, plan.run(ev, &cts))?;
-        return Ok(Tiled {
-            ev: ev.clone(),
-            rows,
-            cols,
-            tile,
-            blocks,
-            spread: parts.iter().any(|p| p.spread) && is_spread(&tile),
+        if still {
+            break;
         }
-        .into_array(ndim));
     }
-    unreachable!("the last candidate is taken")
+    let (tile, plan) = chosen.expect("there is a candidate");
+    let cts: Vec<_> = parts
+        .iter()
+        .flat_map(|p| p.blocks.iter().cloned())
+        .collect();
+    Ok(Tiled {
+        ev: ev.clone(),
+        rows,
+        cols,
+        tile,
+        blocks: named(name, plan.run(ev, &cts))?,
+        spread: parts.iter().any(|p| p.spread) && is_spread(&tile),
+    }
+    .into_array(ndim))
 }

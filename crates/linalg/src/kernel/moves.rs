@@ -1,12 +1,14 @@
 //! Rearrangements that are planned, depth included, before they run.
 //!
-//! A [gather](super::slots::gather) whose result repeats sooner than its sources fills only one copy of the result with
-//! masks, and spreads it over the slots by doubling: `log2` rotations in place of one for each copy.
+//! A [gather](super::slots::gather) whose result repeats sooner than its sources, or holds each value more often in a row, fills only
+//! one copy of the result and one slot of each value with masks, and spreads them by doubling: `log2` rotations in place of one for
+//! each copy.
 
 use super::Blocks;
 use super::reduce::fold;
 use super::slots::{Origin, Routes};
 use crate::packing::Grid;
+use crate::shape::doublings;
 use cipherblas_scheme::{Add, MulPlain, Result, Rotate};
 use std::sync::Arc;
 
@@ -14,9 +16,14 @@ use std::sync::Arc;
 pub(crate) enum Moves {
     /// Whole ciphertexts, as they are.
     Whole(Vec<usize>),
-    /// One copy by rotations and masks, then so many copies, so many slots apart.
+    /// One copy by rotations and masks, then the others.
     Routed {
         routes: Routes,
+        /// For each block which slot of a value is filled, in units of `unit`, of `stretch`.
+        anchors: Vec<usize>,
+        unit: usize,
+        stretch: usize,
+        /// So many copies, so many slots apart.
         copies: usize,
         apart: usize,
     },
@@ -31,21 +38,27 @@ impl Moves {
         }
         let apart = to.width();
         let width = from.iter().map(Grid::width).fold(apart, usize::max);
-        // The copy to fill: the one nearest to where the first element lies.
-        let copy = |block: usize| {
+        let unit = from.iter().map(|g| g.repeat).fold(to.repeat, usize::min);
+        let stretch = to.repeat / unit;
+        // The copy and the slot to fill: those nearest to where the first element lies.
+        let nearest = |block: usize| {
             let (i, o) = to.at(block, 0).expect("a block begins with an element");
             let (array, i, o) = source(i, o);
-            from[array].place(i, o).1 / apart
+            let (_, place) = from[array].place(i, o);
+            (place / apart, place / unit % stretch)
         };
-        let copies: Vec<usize> = (0..to.blocks()).map(copy).collect();
+        let (filled, anchors): (Vec<usize>, Vec<usize>) = (0..to.blocks()).map(nearest).unzip();
         let routes = Routes::find(from, (to.blocks(), width), &|block, slot| {
-            if slot / apart != copies[block] {
+            if slot / apart != filled[block] || slot / unit % stretch != anchors[block] {
                 return None;
             }
             to.at(block, slot % apart).map(|(i, o)| source(i, o))
         })?;
         Ok(Self::Routed {
             routes,
+            anchors,
+            unit,
+            stretch,
             copies: width / apart,
             apart,
         })
@@ -64,6 +77,20 @@ impl Moves {
         matches!(self, Self::Whole(_))
     }
 
+    /// Ciphertexts that are masked or rotated, a measure of the work.
+    pub(crate) fn work(&self) -> usize {
+        match self {
+            Self::Whole(_) => 0,
+            Self::Routed {
+                routes,
+                anchors,
+                stretch,
+                copies,
+                ..
+            } => routes.terms() + anchors.len() * (stretch * copies).ilog2() as usize,
+        }
+    }
+
     /// Moves; `cts` holds the blocks of all sources, in order.
     pub(crate) fn run<S: Add + MulPlain + Rotate>(
         &self,
@@ -74,15 +101,28 @@ impl Moves {
             Self::Whole(inputs) => Ok(inputs.iter().map(|&i| cts[i].clone()).collect()),
             Self::Routed {
                 routes,
+                anchors,
+                unit,
+                stretch,
                 copies,
                 apart,
             } => {
                 let filled = routes.run(ev, cts)?;
-                if *copies == 1 {
+                if stretch * copies == 1 {
                     return Ok(filled);
                 }
                 super::blocks::<S>(filled.len(), |b| {
-                    fold(ev, &filled[b], *copies, *apart as i64)
+                    let mut spread = (*filled[b]).clone();
+                    for (bit, step) in doublings(*stretch, *unit).enumerate() {
+                        // With each bit, a copy to where that bit differs.
+                        let step = if anchors[b] >> bit & 1 == 1 {
+                            step
+                        } else {
+                            -step
+                        };
+                        spread = ev.add(&spread, &ev.rotate(&spread, step)?)?;
+                    }
+                    fold(ev, &spread, *copies, *apart as i64)
                 })
             }
         }

@@ -348,6 +348,11 @@ impl Routes {
         self.routes.iter().all(|route| route.whole)
     }
 
+    /// Rotated inputs, over all outputs.
+    pub(crate) fn terms(&self) -> usize {
+        self.routes.iter().map(|route| route.terms.len()).sum()
+    }
+
     /// Moves the elements; `cts` holds the blocks of all arrays.
     pub(crate) fn run<S: Add + MulPlain + Rotate>(
         &self,
