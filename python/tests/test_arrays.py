@@ -264,6 +264,17 @@ def test_numpy_on_the_left(ckks):
     assert np.copy(x) is x
 
 
+def test_axes_that_are_not_there(ckks):
+    x = ckks.encrypt(ckks.values((3, 4)))
+    for provoke in (lambda: np.flip(x, 5), lambda: np.expand_dims(x[0], 7), lambda: x.mean(2)):
+        with pytest.raises(cb.ShapeError, match="out of bounds"):
+            provoke()
+    with pytest.raises(cb.UnsupportedError, match="keepdims"):
+        np.average(x, axis=0, weights=[1, 2, 1], keepdims=True)
+    with pytest.raises(cb.UnsupportedError, match="of nothing"):
+        cb.concatenate(x)
+
+
 def test_attributes(any_scheme):
     x = any_scheme.encrypt(any_scheme.values((3, 5)))
     assert x.shape == (3, 5)

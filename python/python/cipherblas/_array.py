@@ -684,7 +684,7 @@ def _parse_index(key: Key | tuple[Key, ...], shape: tuple[int, ...], scheme: str
 
 
 def _parts(arrays: Sequence[EncryptedArray], operation: str) -> list[EncryptedArray]:
-    parts: list[Any] = [arrays] if isinstance(arrays, EncryptedArray) else list(arrays)
+    parts: list[Any] = [] if isinstance(arrays, EncryptedArray) else list(arrays)
     if not parts or not all(isinstance(a, EncryptedArray) for a in parts):
         kinds = ", ".join(type(a).__name__ for a in parts) or "nothing"
         raise no_such(

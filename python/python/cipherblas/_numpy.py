@@ -96,6 +96,8 @@ def _mean(a: EncryptedArray, axis: Any = None, *, keepdims: bool = False) -> Enc
 def _average(a: EncryptedArray, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> EncryptedArray:
     if weights is None:
         return a.mean(axis, keepdims=keepdims)
+    if keepdims:
+        raise no_such(a.scheme, "numpy.average with weights and `keepdims=`", "leave it out, and reshape")
     w = plain_array(weights, "ckks")
     total = w.sum()
     if a.ndim == 1 and w.shape == a.shape:
@@ -129,8 +131,13 @@ def _polyval(p: Any, x: Any) -> EncryptedArray:
 
 def _expand_dims(a: EncryptedArray, axis: Any) -> EncryptedArray:
     shape = list(a.shape)
-    shape.insert(axis if axis >= 0 else a.ndim + 1 + axis, 1)
+    shape.insert(_array._normal_axis(axis, a.ndim + 1), 1)
     return a.reshape(shape)
+
+
+def _flip(m: EncryptedArray, axis: Any = None) -> EncryptedArray:
+    which = None if axis is None else _array._normal_axis(axis, m.ndim)
+    return m[tuple(slice(None, None, -1 if which in (None, k) else 1) for k in range(m.ndim))]
 
 
 def _column_stack(tup: Any) -> EncryptedArray:
@@ -157,9 +164,7 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.squeeze: lambda a: a.squeeze(),
     np.expand_dims: _expand_dims,
     np.broadcast_to: _broadcast_to,
-    np.flip: lambda m, axis=None: m[
-        tuple(slice(None, None, -1 if axis in (None, k, k - m.ndim) else 1) for k in range(m.ndim))
-    ],
+    np.flip: _flip,
     np.concatenate: lambda arrays, axis=0: _array.concatenate(arrays, axis),
     np.vstack: _array.vstack,
     np.hstack: _array.hstack,
