@@ -155,7 +155,10 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.average: _average,
     np.dot: _dot,
     np.inner: lambda a, b: _dot(a, b.T if np.ndim(b) == 2 else b),
-    np.vdot: _dot,
+    np.vdot: lambda a, b: _dot(
+        a.ravel() if isinstance(a, EncryptedArray) else np.ravel(a),
+        b.ravel() if isinstance(b, EncryptedArray) else np.ravel(b),
+    ),
     np.outer: _outer,
     np.polyval: _polyval,
     np.transpose: lambda a: a.T,
