@@ -7,7 +7,7 @@ them; nothing is shown and no global state is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +19,39 @@ except ImportError as _error:
     raise ImportError("cipherblas.plot needs matplotlib: `pip install 'cipherblas[plot]'`") from _error
 
 from cipherblas._array import EncryptedArray
-from cipherblas._plan import Plan
+from cipherblas._params import Params
+from cipherblas._plan import Input, Plan, _size
+from cipherblas._plan import plan as _plan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Steps: TypeAlias = Sequence[tuple[str, EncryptedArray]] | Mapping[str, EncryptedArray]
+
 __all__ = ["coefficients", "cost", "depth", "loss"]
 
+#: Percent: smaller parts of a bar have no room for a label.
+_LABELLED = 7.0
+#: Inches; more features share the width.
+_WIDEST = 14.0
 # Okabe and Ito's palette, which all kinds of colour vision tell apart.
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999", "#000000")
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
+_LIGHT_BLUE = "#A6CEE6"
+# One for each kind of operation; bytes are grey, as they are another matter.
+_COLOURS = {
+    "additions": "#0072B2",
+    "plain multiplications": "#E69F00",
+    "multiplications": "#009E73",
+    "relinearizations": "#CC79A7",
+    "rotations": "#56B4E9",
+    "hoisted rotations": "#D55E00",
+    "summed rotations": "#F0E442",
+    "combined products": "#999999",
+    "encryption": "#000000",
+    "inputs": "#CCCCCC",
+    "keys": "#555555",
+}
+_DARK = frozenset({"#0072B2", "#009E73", "#D55E00", "#000000", "#555555", _GREY})
 
 
 def _axes(ax: Axes | None, width: float = 7.0, height: float = 4.0) -> Axes:
@@ -79,7 +102,7 @@ def coefficients(
         raise ValueError(f"got {ours.size} encrypted and {theirs.size} clear coefficients, expected as many of each")
     if names is not None and len(names) != ours.size:
         raise ValueError(f"names: got {len(names)}, expected {ours.size}, one for each coefficient")
-    ax = _axes(ax, max(5.0, 0.35 * ours.size + 2))
+    ax = _axes(ax, min(_WIDEST, max(5.0, 0.35 * ours.size + 2)))
     at = np.arange(ours.size)
     if error is not None:
         band = np.broadcast_to(np.asarray(error, dtype=np.float64), theirs.shape)
@@ -89,13 +112,18 @@ def coefficients(
     ax.plot(at, theirs, "o", color=_BLUE, markersize=8, fillstyle="none", label="in clear")
     ax.plot(at, ours, "x", color=_ORANGE, markersize=6, label="encrypted")
     ax.axhline(0.0, color=_GREY, linewidth=0.8)
-    ax.set_xticks(at, list(names) if names is not None else [str(k) for k in at])
+    if names is None:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        ax.set_xticks(at, list(names))
     if names is not None and (ours.size > 8 or any(len(n) > 8 for n in names)):
         ax.tick_params(axis="x", rotation=90)
     ax.set_xlabel("feature")
     ax.set_ylabel("coefficient")
     worst = float(np.abs(ours - theirs).max()) if ours.size else 0.0
-    ax.set_title(f"largest difference {worst:.1e}")
+    # A band that is too narrow to be seen is told as well.
+    bound = "" if error is None or not ours.size else f", bound {float(band.max()):.1e}"
+    ax.set_title(f"largest difference {worst:.1e}{bound}")
     ax.legend()
     return ax
 
@@ -139,20 +167,35 @@ def loss(history: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def depth(
-    steps: Sequence[tuple[str, EncryptedArray]] | Mapping[str, EncryptedArray], *, ax: Axes | None = None
+    steps: Steps | Callable[..., Steps],
+    *,
+    params: Params | None = None,
+    ax: Axes | None = None,
+    **inputs: SupportsIndex | Sequence[SupportsIndex] | Input,
 ) -> Axes:
     """Depth left and precision along a computation.
 
     Parameters
     ----------
-    steps : sequence of (str, EncryptedArray), or mapping
-        Arrays on the way, in order, each with a label.
+    steps : sequence of (str, EncryptedArray), mapping, or callable
+        Arrays on the way, in order, each with a label. A callable returns them, and is run as :func:`cipherblas.plan` runs it:
+        on arrays without values, before any key is made.
+    params : Params, optional
+        For a callable: the parameters.
     ax : matplotlib.axes.Axes, optional
+    **inputs : shape or Input
+        For a callable: shapes of its arguments, by name.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Bars are levels of depth that are left; the line is ``-log2(error_bound)``, in bits, on an axis of its own.
+        Bars are levels of depth that are left; the line is ``-log2(error_bound)``, in bits, on an axis of its own. Exact arrays,
+        and those of a callable, have no line.
+
+    Raises
+    ------
+    DepthError
+        If the parameters do not afford a callable's computation.
 
     Examples
     --------
@@ -161,32 +204,60 @@ def depth(
     >>> ek = sk.evaluation_keys(shapes=[(2,)])
     >>> x = sk.encrypt([0.5, 1.0], ek, bound=1.0)
     >>> ax = cb.plot.depth([("x", x), ("x²", x * x)])
-    >>> [bar.get_height() for bar in ax.patches]
+    >>> [int(bar.get_height()) for bar in ax.patches]
     [2, 1]
+    >>> ax = cb.plot.depth(lambda x: {"x": x, "x⁴": x**4}, x=(100,), params=cb.CkksParams(depth=2))
+    >>> [int(bar.get_height()) for bar in ax.patches]
+    [2, 0]
     """
+    if callable(steps):
+        steps = _traced(steps, params, inputs)
+    elif params is not None or inputs:
+        raise TypeError("depth: `params=` and shapes go with a callable")
     pairs = list(steps.items()) if isinstance(steps, Mapping) else list(steps)
     if not pairs:
         raise ValueError("steps: got none, expected at least one labelled array")
-    ax = _axes(ax, max(5.0, 0.9 * len(pairs) + 2))
+    ax = _axes(ax, min(_WIDEST, max(5.0, 0.9 * len(pairs) + 2)))
     at = np.arange(len(pairs))
-    ax.bar(at, [array.depth_left for _, array in pairs], color=_BLUE, alpha=0.35, label="depth left")
+    levels = [array.depth_left for _, array in pairs]
+    ax.bar(at, levels, color=_LIGHT_BLUE, label="depth left")
+    # At the foot, where the line seldom comes; where nothing is left there is no bar to see.
+    for x, level in zip(at, levels, strict=True):
+        ax.annotate(str(level), (x, 0), (0, 3), textcoords="offset points", ha="center", color=_BLUE)
     ax.set_xticks(at, [label for label, _ in pairs])
-    ax.set_ylabel("depth left (levels)")
+    if any(len(label) > 12 for label, _ in pairs):
+        ax.tick_params(axis="x", rotation=30)
+    ax.set_ylabel("depth left (levels)", color=_BLUE)
+    ax.tick_params(axis="y", colors=_BLUE)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylim(0, max([*levels, 1]) * 1.15)
     bounds = [array.error_bound for _, array in pairs]
-    exact = [b is None or b == 0 for b in bounds]
-    if not all(exact):
+    bits = np.array([np.nan if b is None or b == 0 else -np.log2(b) for b in bounds])
+    if not np.isnan(bits).all():
         twin = ax.twinx()
-        bits = [np.nan if b is None or b == 0 else -np.log2(b) for b in bounds]
         twin.plot(at, bits, "o-", color=_ORANGE, label="precision")
         twin.set_ylabel("precision (bits, by bound)", color=_ORANGE)
         twin.tick_params(axis="y", colors=_ORANGE)
-        twin.set_ylim(bottom=min(0.0, float(np.nanmin(bits))))
+        lowest, highest = float(np.nanmin(bits)), float(np.nanmax(bits))
+        room = 0.1 * max(1.0, highest - min(0.0, lowest))
+        twin.set_ylim(min(0.0, lowest - room), max(0.0, highest) + room)
     return ax
 
 
-def cost(plan: Plan | Callable[..., Any], *, ax: Axes | None = None) -> Axes:
-    """What a plan costs: estimated seconds of each kind of operation, beside how many there are.
+def _traced(
+    computation: Callable[..., Steps],
+    params: Params | None,
+    inputs: Mapping[str, SupportsIndex | Sequence[SupportsIndex] | Input],
+) -> Steps:
+    if params is None:
+        raise TypeError("depth: a callable needs `params=`, and the shapes of its arguments by name")
+    seen: list[Steps] = []
+    _plan(lambda **arrays: seen.append(computation(**arrays)), params=params, **inputs)
+    return seen[0]
+
+
+def cost(plan: Plan, *, ax: Axes | None = None) -> Axes:
+    """What a plan costs: estimated seconds, operations and bytes, each a bar of its parts.
 
     Parameters
     ----------
@@ -196,35 +267,49 @@ def cost(plan: Plan | Callable[..., Any], *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+        Bars are as long as each other, as their units differ; totals stand beside them. Bytes are those of the inputs in memory
+        and of the evaluation keys on the wire. Under Paillier there is no bar of seconds, as there is no estimate.
 
     Examples
     --------
     >>> import cipherblas as cb
     >>> plan = cb.plan(lambda x: x @ x, x=(100,), params=cb.CkksParams(depth=1))
-    >>> cb.plot.cost(plan).get_xlabel()
-    'estimated seconds on one thread'
+    >>> [label.get_text().split()[0] for label in cb.plot.cost(plan).get_yticklabels()]
+    ['time', 'operations', 'bytes']
     """
     if not isinstance(plan, Plan):
         raise TypeError(f"plan: got {type(plan).__name__}, expected what `cipherblas.plan` makes")
-    counts = {name: n for name, n in plan.counts.items() if n}
+    bars: list[tuple[str, dict[str, float], Callable[[float], str]]] = []
     seconds = plan.seconds
-    ax = _axes(ax, 7.5, max(2.5, 0.5 * len(counts) + 1.5))
-    if seconds is None:
-        names, lengths = list(counts), [float(n) for n in counts.values()]
-        ax.set_xlabel("operations")
-    else:
-        names, lengths = list(seconds), list(seconds.values())
-        ax.set_xlabel("estimated seconds on one thread")
-    at = np.arange(len(names))
-    bars = ax.barh(at, lengths, color=[_PALETTE[k % len(_PALETTE)] for k in at])
-    how_many = [counts.get(name, plan.input_ciphertexts if name == "encryption" else 0) for name in names]
-    ax.bar_label(bars, [f" {n:,}" for n in how_many])
-    ax.set_yticks(at, names)
+    if seconds:
+        bars.append(("time", seconds, lambda s: f"{s:.2g} s"))
+    counts = {name: float(n) for name, n in plan.counts.items() if n}
+    if counts:
+        bars.append(("operations", counts, lambda n: f"{n:,.0f}"))
+    size = {"inputs": float(plan.input_bytes), "keys": float(plan.key_bytes)}
+    bars.append(("bytes", {name: n for name, n in size.items() if n}, lambda n: _size(int(n))))
+
+    ax = _axes(ax, 9.0, 0.8 * len(bars) + 2.0)
+    named: set[str] = set()
+    for at, (_, parts, text) in enumerate(bars):
+        total, left = sum(parts.values()), 0.0
+        for name, value in parts.items():
+            colour = _COLOURS.get(name, _GREY)
+            share = 100.0 * value / total
+            label = None if name in named else name
+            drawn = ax.barh(at, share, left=left, color=colour, edgecolor="white", height=0.6, label=label)
+            if share >= _LABELLED:
+                ink = "white" if colour in _DARK else "black"
+                ax.bar_label(drawn, [text(value)], label_type="center", color=ink, fontsize="small")
+            named.add(name)
+            left += share
+    totals = [f"{name} {text(sum(parts.values()))}" for name, parts, text in bars]
+    ax.set_yticks(np.arange(len(bars)), totals)
     ax.invert_yaxis()
-    ax.margins(x=0.15)
-    total = "" if seconds is None else f", {sum(lengths):.2g} s"
+    ax.set_xlim(0.0, 100.0)
+    ax.set_xlabel("share of each total (%); time is an estimate for one thread")
     ax.set_title(
-        f"depth {plan.depth}, {plan.input_ciphertexts} ciphertexts, {plan.key_count} keys "
-        f"of {plan.key_bytes / 1e6:.0f} MB in all{total}"
+        f"depth {plan.depth} of {plan.params.depth}, {plan.input_ciphertexts} ciphertexts, {plan.key_count} keys"
     )
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize="small", frameon=False)
     return ax
