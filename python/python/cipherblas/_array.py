@@ -125,8 +125,8 @@ class EncryptedArray:
 
     Notes
     -----
-    What operations cost, in levels of depth: sums and differences none; products with plain values one (none for whole
-    numbers); ``x * y`` one; ``x @ W`` with a plain matrix one; ``X @ v`` up to two and ``X @ Y`` up to three, where both are
+    What operations cost, in levels of depth: sums and differences none; products with plain values one (none
+    under BFV); ``x * y`` one; ``x @ W`` with a plain matrix one; ``X @ v`` up to two and ``X @ Y`` up to three, where both are
     encrypted; sums over the last axis one; slices that cut through a ciphertext one.
 
     Examples

@@ -93,7 +93,7 @@ class Plan:
 
     @property
     def key_bytes(self) -> int:
-        """Bytes of the evaluation keys on the wire; they take twice as much in memory."""
+        """Bytes of the evaluation keys on the wire; they take some three times as much in memory."""
         return self._core.key_bytes
 
     @property
