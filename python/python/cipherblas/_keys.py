@@ -418,7 +418,7 @@ class EvaluationKeys:
         return EncryptedArray._wrap(self._core.load(as_bytes(blob)))
 
     def to_bytes(self) -> bytes:
-        """Serialize, parameters included: a third of the size in memory, as one half of each key is a seed and numbers take their bits only."""
+        """Serialize, parameters included: a third of the size in memory, as one half of each key is a seed."""
         return self._core.to_bytes()
 
     @classmethod
