@@ -104,11 +104,15 @@ def coefficients(
         raise ValueError(f"names: got {len(names)}, expected {ours.size}, one for each coefficient")
     ax = _axes(ax, min(_WIDEST, max(5.0, 0.35 * ours.size + 2)))
     at = np.arange(ours.size)
+    bound = ""
     if error is not None:
         band = np.broadcast_to(np.asarray(error, dtype=np.float64), theirs.shape)
         edges = np.concatenate([at - 0.5, [ours.size - 0.5]]) if ours.size else at
         low, high = (np.append(v, v[-1:]) for v in (theirs - band, theirs + band))
         ax.fill_between(edges, low, high, step="post", color=_BLUE, alpha=0.2, linewidth=0, label="error bound")
+        if ours.size:
+            # A band that is too narrow to be seen is told as well.
+            bound = f", bound {float(band.max()):.1e}"
     ax.plot(at, theirs, "o", color=_BLUE, markersize=8, fillstyle="none", label="in clear")
     ax.plot(at, ours, "x", color=_ORANGE, markersize=6, label="encrypted")
     ax.axhline(0.0, color=_GREY, linewidth=0.8)
@@ -121,8 +125,6 @@ def coefficients(
     ax.set_xlabel("feature")
     ax.set_ylabel("coefficient")
     worst = float(np.abs(ours - theirs).max()) if ours.size else 0.0
-    # A band that is too narrow to be seen is told as well.
-    bound = "" if error is None or not ours.size else f", bound {float(band.max()):.1e}"
     ax.set_title(f"largest difference {worst:.1e}{bound}")
     ax.legend()
     return ax
