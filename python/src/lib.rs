@@ -34,7 +34,7 @@ mod _core {
     #[pymodule_export]
     use crate::models::{
         EncryptedModel, FederatedOwner, FederatedRounds, FitPlan, NormalEquations, Scaler, Trainer,
-        feature_scaler, feature_sums, normal_equations, solve_normal_equations,
+        feature_scaler, feature_sums,
     };
     #[pymodule_export]
     use crate::params::Params;

@@ -214,6 +214,18 @@ impl Trainer {
         })
     }
 
+    /// The packings of rows and of targets, the same for every way of training.
+    fn packings(
+        &self,
+        py: Python<'_>,
+        rows: usize,
+        features: usize,
+        slots: usize,
+    ) -> PyResult<(Packing, Packing)> {
+        let tile = models::row_packing(rows, features, self.intercept, slots).or_raise(py)?;
+        Ok(packings(&tile))
+    }
+
     /// The plan of encrypted normal equations.
     fn closed_form_plan(
         &self,
@@ -281,11 +293,11 @@ impl Trainer {
         callback: Option<Py<PyAny>>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<EncryptedModel> {
-        let (x, y) = rows_and_targets(py, "training", x, y)?;
+        let (rows, targets) = rows_and_targets(py, "training", x, y)?;
         let job = Job::new(progress, None);
         let raised = Mutex::new(None);
         let outcome = long(py, &job, || {
-            let (x, y) = watched(&job, x, y)?;
+            let (x, y) = watched(&job, rows, targets)?;
             let step = |p: &models::Progress| {
                 let Some(callback) = &callback else {
                     return ControlFlow::Continue(());
@@ -304,7 +316,7 @@ impl Trainer {
                 }
             };
             let model = each!(&self.model, m => m.fit_encrypted(&x, &y, step))?;
-            model.bind(x_evaluator(&x))
+            model.bind(rows.evaluator())
         });
         match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
@@ -361,8 +373,17 @@ impl Trainer {
     }
 }
 
-fn x_evaluator(x: &EncryptedMatrix<Ckks>) -> &Ckks {
-    x.evaluator()
+/// The evaluator of keys under CKKS.
+fn ckks_keys<'a>(py: Python<'_>, keys: &'a EvaluationKeys) -> PyResult<&'a Ckks> {
+    match &keys.evaluator {
+        AnyEvaluator::Ckks(evaluator) => Ok(evaluator),
+        other => Err(unsupported(
+            py,
+            other.params().name(),
+            "encrypted models",
+            "they are under CKKS",
+        )),
+    }
 }
 
 type Pair<'a> = (&'a EncryptedMatrix<Ckks>, &'a EncryptedVector<Ckks>);
@@ -418,6 +439,13 @@ fn watched(
     Ok((x.clone().bind(&under)?, y.clone().bind(&under)?))
 }
 
+/// Of the rows, and of their targets.
+fn packings(tile: &Tile) -> (Packing, Packing) {
+    let rows = ArrayPacking::Matrix((*tile).into());
+    let targets = ArrayPacking::Vector(tile.row_packing());
+    (Packing { inner: rows }, Packing { inner: targets })
+}
+
 /// Packing, depth and keys of a fit.
 #[pyclass(frozen, module = "cipherblas._core")]
 pub(crate) struct FitPlan {
@@ -445,15 +473,11 @@ impl FitPlan {
     }
     #[getter]
     fn rows_packing(&self) -> Packing {
-        Packing {
-            inner: ArrayPacking::Matrix(self.tile.into()),
-        }
+        packings(&self.tile).0
     }
     #[getter]
     fn targets_packing(&self) -> Packing {
-        Packing {
-            inner: ArrayPacking::Vector(self.tile.row_packing()),
-        }
+        packings(&self.tile).1
     }
     #[getter]
     fn batch_rows(&self) -> usize {
@@ -496,14 +520,7 @@ impl EncryptedModel {
         self.inner.kind() == models::Kind::Logistic
     }
     fn bind(&self, py: Python<'_>, keys: &EvaluationKeys) -> PyResult<Self> {
-        let AnyEvaluator::Ckks(evaluator) = &keys.evaluator else {
-            return Err(unsupported(
-                py,
-                keys.evaluator.params().name(),
-                "encrypted models",
-                "they are under CKKS",
-            ));
-        };
+        let evaluator = ckks_keys(py, keys)?;
         self.inner
             .clone()
             .bind(evaluator)
@@ -586,14 +603,7 @@ impl EncryptedModel {
     }
     #[staticmethod]
     fn from_bytes(py: Python<'_>, keys: &EvaluationKeys, bytes: Bytes<'_>) -> PyResult<Self> {
-        let AnyEvaluator::Ckks(evaluator) = &keys.evaluator else {
-            return Err(unsupported(
-                py,
-                keys.evaluator.params().name(),
-                "encrypted models",
-                "they are under CKKS",
-            ));
-        };
+        let evaluator = ckks_keys(py, keys)?;
         let bytes = bytes.as_slice();
         let job = Job::new(None, None);
         long(py, &job, || {
@@ -791,37 +801,4 @@ pub(crate) fn feature_scaler(
     sums.scaler(&units, tolerance)
         .or_raise(py)
         .map(|inner| Scaler { inner })
-}
-
-/// An owner's share of normal equations, to be encrypted: sums over its rows.
-#[pyfunction]
-pub(crate) fn normal_equations<'py>(
-    py: Python<'py>,
-    x: PyReadonlyArrayDyn<'py, f64>,
-    y: PyReadonlyArrayDyn<'py, f64>,
-    fit_intercept: bool,
-) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let x = table(py, &x)?;
-    let equations = models::NormalEquations::of(&x, contiguous(&y)?, intercept_of(fit_intercept))
-        .or_raise(py)?;
-    Ok(PyArray1::from_vec(py, equations.to_values()))
-}
-
-/// Solves the decrypted sum of all owners' normal equations.
-#[pyfunction]
-pub(crate) fn solve_normal_equations<'py>(
-    py: Python<'py>,
-    features: usize,
-    fit_intercept: bool,
-    total: PyReadonlyArrayDyn<'py, f64>,
-    alpha: f64,
-) -> PyResult<Weights<'py>> {
-    let equations = models::NormalEquations::from_values(
-        features,
-        intercept_of(fit_intercept),
-        contiguous(&total)?,
-    )
-    .or_raise(py)?;
-    let model = equations.solve(alpha).or_raise(py)?;
-    weights(py, &model)
 }

@@ -232,14 +232,6 @@ impl Params {
             .map(|inner| Self { inner })
     }
 
-    #[staticmethod]
-    fn insecure_from_bytes(py: Python<'_>, bytes: crate::buffer::Bytes<'_>) -> PyResult<Self> {
-        let bytes = bytes.as_slice();
-        py.detach(|| AnyParams::from_bytes(bytes, true))
-            .or_raise(py)
-            .map(|inner| Self { inner })
-    }
-
     fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.inner.to_bytes())
     }

@@ -116,10 +116,6 @@ impl Plan {
         }
     }
     #[getter]
-    fn slots(&self) -> usize {
-        self.inner.slots()
-    }
-    #[getter]
     fn depth(&self) -> usize {
         self.inner.depth()
     }
@@ -178,9 +174,6 @@ impl Plan {
         }
         let costs = Machine::REFERENCE.costs(self.params.ciphertext_bytes());
         Some(self.inner.breakdown(&costs))
-    }
-    fn describe(&self) -> String {
-        self.inner.to_string()
     }
 }
 

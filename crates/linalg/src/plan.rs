@@ -91,6 +91,22 @@ impl Costs {
         combined_product: 0.01,
         input: 0.5,
     };
+
+    /// All times `by` as long.
+    #[must_use]
+    pub fn scaled(&self, by: f64) -> Self {
+        Self {
+            addition: self.addition * by,
+            plain_multiplication: self.plain_multiplication * by,
+            multiplication: self.multiplication * by,
+            relinearization: self.relinearization * by,
+            rotation: self.rotation * by,
+            hoisted_rotation: self.hoisted_rotation * by,
+            summed_rotation: self.summed_rotation * by,
+            combined_product: self.combined_product * by,
+            input: self.input * by,
+        }
+    }
 }
 
 /// Traces a computation with every natural packing of its `rows` x `cols` matrix, and gives the one with the lowest

@@ -56,19 +56,8 @@ impl Machine {
     /// a little faster than that.
     #[must_use]
     pub fn costs(&self, ciphertext_bytes: usize) -> Costs {
-        let by = ciphertext_bytes as f64 / Self::REFERENCE_BYTES as f64;
-        let c = self.slots;
-        Costs {
-            addition: c.addition * by,
-            plain_multiplication: c.plain_multiplication * by,
-            multiplication: c.multiplication * by,
-            relinearization: c.relinearization * by,
-            rotation: c.rotation * by,
-            hoisted_rotation: c.hoisted_rotation * by,
-            summed_rotation: c.summed_rotation * by,
-            combined_product: c.combined_product * by,
-            input: c.input * by,
-        }
+        self.slots
+            .scaled(ciphertext_bytes as f64 / Self::REFERENCE_BYTES as f64)
     }
 
     /// The same with more threads, which all share the work evenly.

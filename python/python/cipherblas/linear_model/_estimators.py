@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cipherblas import _core as _native
-from cipherblas._array import EncryptedArray
+from cipherblas._array import EncryptedArray, Packing
 from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
 from cipherblas._params import CkksParams
 from cipherblas.errors import EncodingError, ParameterError
@@ -173,9 +173,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         EncryptedArray or tuple of EncryptedArray
         """
         rows = np.asarray(X, dtype=np.float64)
-        core = self._trace(self._trainer(rows.shape[0]), rows.shape[0], rows.shape[1], key.params)  # type: ignore[arg-type]
-        plan = FitPlan(core, key.params)  # type: ignore[arg-type]
-        encrypted = key.encrypt(rows, keys, packing=plan.X_packing, bound=bound)
+        trainer = self._trainer(rows.shape[0])
+        X_packing, y_packing = trainer.packings(rows.shape[0], rows.shape[1], key.params.slots)
+        encrypted = key.encrypt(rows, keys, packing=Packing(X_packing, "rows of a fit"), bound=bound)
         if y is None:
             return encrypted
         targets = np.asarray(y, dtype=np.float64)
@@ -189,7 +189,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
                 hint=hint,
             )
         target_bound = 1.0 if self._kind == "logistic" else bound
-        return encrypted, key.encrypt(targets, keys, packing=plan.y_packing, bound=target_bound)
+        return encrypted, key.encrypt(targets, keys, packing=Packing(y_packing, "targets of a fit"), bound=target_bound)
 
     def fit_encrypted(
         self,

@@ -113,17 +113,7 @@ fn encrypted(gemm: &Gemm, figures: SlotFigures, costs: &Costs) -> Result<(Packin
 
 /// Costs for ciphertexts of so many slots.
 fn costs(machine: &Machine, slots: usize) -> Costs {
-    let factor = slots as f64 / Machine::REFERENCE_SLOTS as f64;
-    let c = &machine.slots;
-    Costs {
-        addition: c.addition * factor,
-        plain_multiplication: c.plain_multiplication * factor,
-        multiplication: c.multiplication * factor,
-        relinearization: c.relinearization * factor,
-        rotation: c.rotation * factor,
-        hoisted_rotation: c.hoisted_rotation * factor,
-        summed_rotation: c.summed_rotation * factor,
-        combined_product: c.combined_product * factor,
-        input: c.input * factor,
-    }
+    machine
+        .slots
+        .scaled(slots as f64 / Machine::REFERENCE_SLOTS as f64)
 }
