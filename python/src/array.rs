@@ -94,10 +94,10 @@ impl Watched for AdditiveOnly<Tracer<f64>> {
 /// What an operation takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effort {
-    /// A pass over memory: a second thread adds nothing.
+    /// A pass over the ciphertexts, encoding of plain values included.
     Pass,
-    /// Encoding of plain values, and a pass.
-    Encoding,
+    /// Serialization: fresh memory, to which a second thread adds nothing (measured).
+    Bytes,
     /// Products of ciphertexts, rotations.
     Heavy,
 }
@@ -107,8 +107,8 @@ impl Effort {
     fn is_short(self, ciphertexts: usize) -> bool {
         const SOME: usize = 64;
         match self {
-            Self::Pass => ciphertexts <= SOME,
-            Self::Encoding => ciphertexts == 1 || (threads() == 1 && ciphertexts <= SOME),
+            Self::Pass => ciphertexts == 1 || (threads() == 1 && ciphertexts <= SOME),
+            Self::Bytes => ciphertexts <= SOME,
             Self::Heavy => false,
         }
     }
@@ -181,7 +181,7 @@ where
     let effort = match operation {
         // Growing to the other's shape moves values.
         Mixed::Add | Mixed::Sub | Mixed::ReverseSub | Mixed::Mul if view.len() <= array.len() => {
-            Effort::Encoding
+            Effort::Pass
         }
         _ => Effort::Heavy,
     };
@@ -376,7 +376,7 @@ type Along = (usize, Option<usize>, isize);
 fn wire<S: Watched + Wire>(py: Python<'_>, array: &EncryptedArray<S>) -> PyResult<Vec<u8>> {
     compute(
         py,
-        Effort::Pass,
+        Effort::Bytes,
         None,
         [array],
         |[a]| a.to_bytes(),
