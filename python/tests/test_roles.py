@@ -131,6 +131,22 @@ def test_insecure_keys_do_not_open_by_the_ordinary_name(tmp_path):
     assert cb.SecretKey.insecure_open(tmp_path / "toy.key", "x").key_id == sk.key_id
 
 
+@pytest.mark.parametrize("depth", [0, 2])
+def test_sharing_at_the_default_precision(depth):
+    params = cb.CkksParams(depth=depth, sharing=40)
+    sk = cb.SecretKey.generate(params)
+    values = np.linspace(-1, 1, 50)
+    x = sk.encrypt(values, bound=1.0)
+    results = [(x, values)]
+    if depth:
+        results.append((sk.evaluation_keys().bind(x) * 0.5, values / 2))
+    for y, clear in results:
+        for _ in range(20):
+            shared = sk.decrypt(y, share=True)
+            # Doubles leave some 13 bits beside the noise, whatever the precision.
+            assert np.abs(shared - clear).max() < 2.0**-13
+
+
 def test_sharing():
     params = cb.CkksParams(depth=1, precision_bits=15, sharing=4)
     sk = cb.SecretKey.generate(params)

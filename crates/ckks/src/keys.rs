@@ -321,6 +321,14 @@ impl Decrypt for SecretKey {
                 "ask for more precision, declare smaller magnitudes, or share earlier",
             );
         }
+        let sigma = self.flood_deviation(ct.level, bound);
+        if sigma.is_nan() || sigma > sample::MAX_WIDE_FLOOD_SIGMA {
+            return refuse(
+                format!("noise of standard deviation {sigma:.1e} in units of the ciphertext"),
+                format!("at most {:.1e}", sample::MAX_WIDE_FLOOD_SIGMA),
+                "ask for less precision, or share fewer results or an earlier one",
+            );
+        }
         let used = self
             .shared
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {
@@ -331,13 +339,13 @@ impl Decrypt for SecretKey {
                 what: "sharing",
                 got: format!("shared decryption number {}", u64::from(queries) + 1),
                 expected: format!("at most {queries} for this key"),
-                hint: "build the parameters with `sharing(n)` for n shared results, or use a fresh key",
+                hint: "build the parameters with `sharing` for as many shared results as there will be, or use a fresh key",
             });
         }
         let mut phase = self.phase(ct);
-        let sigma = self.flood_deviation(ct.level, bound);
         let ring = self.params.ring();
-        let mut flood = zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(ring.degree()));
+        let zeroed = || zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(ring.degree()));
+        let (mut coarse, mut fine) = (zeroed(), zeroed());
         // The same flood on two results, or of two widths on one, would come out as their difference does.
         let content = hedge::words(phase.data().iter().map(|x| x.to_bits()));
         let mut rng = hedged(
@@ -345,17 +353,15 @@ impl Decrypt for SecretKey {
             rng,
             &[&self.id().0, &sigma.to_le_bytes(), &content],
         );
-        sample::gaussian_flood(&mut rng, sigma, &mut flood).map_err(|e| Error::Parameter {
-            what: "sharing",
-            got: e.to_string(),
-            expected: "a flood that doubles can hold".into(),
-            hint: "use fewer queries or less depth before sharing",
-        })?;
+        sample::gaussian_flood_wide(&mut rng, sigma, &mut coarse, &mut fine)
+            .expect("the deviation was checked");
         phase.fill_with(|kernels, k, limb| {
             let mut reduced =
                 zeroize::Zeroizing::new(cipherblas_math::AlignedVec::zeroed(limb.len()));
-            encoder::scale_into(&flood, 1.0, &ring.moduli()[k], &mut reduced);
-            kernels.add_assign(limb, &reduced);
+            for part in [&coarse, &fine] {
+                encoder::scale_into(part, 1.0, &ring.moduli()[k], &mut reduced);
+                kernels.add_assign(limb, &reduced);
+            }
         });
         self.decode(ct, &phase)
     }

@@ -1,7 +1,7 @@
 //! Attacks of the security page: each succeeds against the unsafe way and fails against the default one.
 
-use cipherblas_ckks::{Ciphertext, Error, Params, SecretKey, encoder};
-use cipherblas_scheme::{Decrypt, Encrypt, ErrorBound};
+use cipherblas_ckks::{Ciphertext, Error, Evaluator, Params, SecretKey, encoder};
+use cipherblas_scheme::{Decrypt, Encrypt, ErrorBound, KeySet, Mul};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -170,6 +170,68 @@ fn shared_decryptions_are_counted_and_need_room() {
             ..
         })
     ));
+}
+
+/// Shared results keep their precision at every precision the parameters can be built for, fresh and after a product:
+/// the flood then has more digits than a double. What is refused takes nothing from the number of shared results.
+#[test]
+fn shared_results_keep_the_precision_asked_for() {
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    for bits in [8, 20, 25, 30, 40] {
+        let params = Params::builder()
+            .depth(1)
+            .precision_bits(bits)
+            .integer_bits(4)
+            .sharing(16)
+            .insecure_degree(256)
+            .build()
+            .unwrap();
+        let sk = SecretKey::generate(&params, &mut rng).unwrap();
+        let ek = sk
+            .evaluation_keys(
+                &KeySet {
+                    relinearization: true,
+                    ..KeySet::default()
+                },
+                &mut rng,
+            )
+            .unwrap();
+        let eval = Evaluator::new(&params, ek).unwrap();
+        let values: Vec<f64> = (0..128).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let fresh = sk.encrypt_at(&values, 1, Some(1.0), &mut rng).unwrap();
+        let squared = eval.mul(&fresh, &fresh).unwrap();
+        assert!(sk.decrypt_shared(&fresh, 0.0, &mut rng).is_err());
+        assert!(sk.decrypt_shared(&fresh, f64::MAX, &mut rng).is_err());
+        for (ct, power) in [(&fresh, 1), (&squared, 2)] {
+            let bound = eval.error_bound(ct);
+            for _ in 0..8 {
+                let shared = sk.decrypt_shared(ct, bound, &mut rng).unwrap();
+                let after = sk.shared_error_bound(ct, bound);
+                for (x, v) in shared.iter().zip(&values) {
+                    assert!(
+                        (x - v.powi(power)).abs() <= after,
+                        "{bits} bits: {x} for {v}"
+                    );
+                }
+                // The flood is there: some slot is off by more than the result was before it.
+                assert!(
+                    shared
+                        .iter()
+                        .zip(&values)
+                        .any(|(x, v)| (x - v.powi(power)).abs() > bound),
+                    "{bits} bits"
+                );
+            }
+        }
+        // What doubles lose in encoding and in decoding, 2^-45 of the magnitude each, is flooded as every error is: for 16
+        // results, of 8 deviations.
+        let flooded_doubles = 2f64.powf(-44.0 + (37.03 + 3.0) / 2.0) * 8.0 * 16.0;
+        let after = sk.shared_error_bound(&fresh, eval.error_bound(&fresh));
+        assert!(
+            after <= 2f64.powi(-(bits as i32)) + flooded_doubles,
+            "{bits} bits: {after:e}"
+        );
+    }
 }
 
 /// Attack 7: a generator that repeats itself. Two ciphertexts with the same uniform half and error would differ by their

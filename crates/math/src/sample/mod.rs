@@ -19,6 +19,9 @@ pub const ERROR_BOUND: i64 = 21;
 /// Largest standard deviation that [`gaussian_flood`] accepts.
 pub const MAX_FLOOD_SIGMA: f64 = (1u64 << 45) as f64;
 
+/// Largest standard deviation that [`gaussian_flood_wide`] accepts: `fine` then has a deviation of `2^43`.
+pub const MAX_WIDE_FLOOD_SIGMA: f64 = (1u128 << 80) as f64;
+
 /// Fills `out` with independent values of -1, 0 and 1, each of probability 1/3 up to a bias below 2^-62.
 ///
 /// Constant time: the value is the upper half of `3 r` for a 64-bit word `r`, less one.
@@ -104,6 +107,50 @@ pub fn gaussian_flood<R: CryptoRng + ?Sized>(
     }
     bytes.zeroize();
     Ok(())
+}
+
+/// Fills `coarse` and `fine` with integers whose sums are a Gaussian of mean 0 and standard deviation `sigma`, rounded:
+/// what [`gaussian_flood`] does for deviations that need more digits than a double has. Constant time as it is.
+///
+/// Up to [`MAX_FLOOD_SIGMA`], `coarse` is zero. Beyond, it is a Gaussian rounded to multiples of a power of two `g`, and
+/// `fine` one of deviation `2^8 g`: by Poisson summation the sum is the Gaussian of the variances' sum, plus an error of
+/// rounding within `g / 2` that does not depend on it, but for `exp(-2 pi^2 2^16)`. Adding independent noise tells no more.
+///
+/// # Errors
+/// [`MathError`] unless `0 <= sigma <= 2^80` ([`MAX_WIDE_FLOOD_SIGMA`]) and the lengths agree.
+pub fn gaussian_flood_wide<R: CryptoRng + ?Sized>(
+    rng: &mut R,
+    sigma: f64,
+    coarse: &mut [f64],
+    fine: &mut [f64],
+) -> Result<()> {
+    if !(0.0..=MAX_WIDE_FLOOD_SIGMA).contains(&sigma) || coarse.len() != fine.len() {
+        return Err(MathError::Parameter {
+            operation: "gaussian_flood_wide",
+            got: format!(
+                "standard deviation {sigma:e}, lengths {} and {}",
+                coarse.len(),
+                fine.len()
+            ),
+            expected: "a number from 0 to 2^80, and equal lengths".into(),
+            hint: "flood at a lower scale",
+        });
+    }
+    if sigma <= MAX_FLOOD_SIGMA {
+        coarse.fill(0.0);
+        return gaussian_flood(rng, sigma, fine);
+    }
+    let grid = (sigma / MAX_FLOOD_SIGMA).log2().ceil().exp2();
+    let narrow = 256.0 * grid;
+    gaussian_flood(
+        rng,
+        ((sigma - narrow) * (sigma + narrow)).sqrt() / grid,
+        coarse,
+    )?;
+    for x in coarse.iter_mut() {
+        *x *= grid;
+    }
+    gaussian_flood(rng, narrow, fine)
 }
 
 /// Nearest integer of `|x| < 2^51`, ties to even, without a library call.
@@ -300,5 +347,50 @@ mod tests {
         for bad in [-1.0, f64::NAN, f64::INFINITY, 2.0 * MAX_FLOOD_SIGMA] {
             assert!(gaussian_flood(&mut rng(), bad, &mut out).is_err());
         }
+    }
+
+    /// Low moments of the sum, on both sides of the border to two parts, and the last digits: those of the fine part,
+    /// which the coarse one leaves alone, have to be uniform, or the last digits of what is flooded would show.
+    #[test]
+    fn wide_flood_is_gaussian_to_the_last_digit() {
+        let n = 100_000;
+        let (mut coarse, mut fine) = (vec![f64::NAN; n], vec![f64::NAN; n]);
+        let limit = MAX_FLOOD_SIGMA;
+        for sigma in [
+            3.5,
+            limit,
+            1.0001 * limit,
+            1.9 * limit,
+            1e18,
+            MAX_WIDE_FLOOD_SIGMA,
+        ] {
+            gaussian_flood_wide(&mut rng(), sigma, &mut coarse, &mut fine).unwrap();
+            let sum: Vec<f64> = coarse.iter().zip(&fine).map(|(a, b)| a + b).collect();
+            let moment = |k: i32| sum.iter().map(|x| (x / sigma).powi(k)).sum::<f64>() / n as f64;
+            // Six deviations of the sample moments: sqrt(1/n), sqrt(2/n), sqrt(96/n).
+            let rounding = 1.0 / (12.0 * sigma * sigma);
+            let six = 6.0 / (n as f64).sqrt();
+            assert!(moment(1).abs() < six, "{sigma:e}: {}", moment(1));
+            assert!((moment(2) - 1.0 - rounding).abs() < six * 2f64.sqrt());
+            assert!((moment(4) - 3.0 * (1.0 + rounding).powi(2)).abs() < six * 96f64.sqrt());
+            assert_eq!(coarse.iter().all(|&x| x == 0.0), sigma <= limit);
+            if sigma > limit {
+                let mut counts = [0f64; 16];
+                for (a, b) in coarse.iter().zip(&fine) {
+                    assert!(a.trunc() == *a && b.trunc() == *b && b.abs() < 2f64.powi(52));
+                    counts[((*a as i128 + *b as i128) & 15) as usize] += 1.0;
+                }
+                let each = n as f64 / 16.0;
+                let chi2: f64 = counts.iter().map(|c| (c - each).powi(2) / each).sum();
+                assert!(
+                    chi2 < 15.0 + 6.0 * 30f64.sqrt(),
+                    "{sigma:e}: chi2 {chi2} on 16 cells"
+                );
+            }
+        }
+        for bad in [-1.0, f64::NAN, f64::INFINITY, 2.0 * MAX_WIDE_FLOOD_SIGMA] {
+            assert!(gaussian_flood_wide(&mut rng(), bad, &mut coarse, &mut fine).is_err());
+        }
+        assert!(gaussian_flood_wide(&mut rng(), 1.0, &mut coarse, &mut fine[1..]).is_err());
     }
 }
