@@ -296,11 +296,32 @@ impl Packing {
 #[pyclass(frozen, module = "cipherblas._core")]
 pub(crate) struct Array {
     pub(crate) inner: AnyArray,
+    /// Whether it, or what it was computed from, came as bytes: its bounds are the word of whoever sent them.
+    pub(crate) received: bool,
 }
 
 impl From<AnyArray> for Array {
     fn from(inner: AnyArray) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            received: false,
+        }
+    }
+}
+
+impl Array {
+    pub(crate) fn received(inner: AnyArray) -> Self {
+        Self {
+            inner,
+            received: true,
+        }
+    }
+    /// What was computed from this array.
+    pub(crate) fn derived(&self, inner: AnyArray) -> Self {
+        Self {
+            inner,
+            received: self.received,
+        }
     }
 }
 
@@ -324,8 +345,8 @@ impl AnyArray {
         operation: Mixed,
         plain: &Plain<'_>,
         progress: Option<Py<PyAny>>,
-    ) -> PyResult<Array> {
-        Ok(map!(self, a => mixed(py, operation, progress, a, plain)?).into())
+    ) -> PyResult<Self> {
+        Ok(map!(self, a => mixed(py, operation, progress, a, plain)?))
     }
     fn and(
         &self,
@@ -333,8 +354,8 @@ impl AnyArray {
         operation: Both,
         other: &Self,
         progress: Option<Py<PyAny>>,
-    ) -> PyResult<Array> {
-        let result = match (self, other) {
+    ) -> PyResult<Self> {
+        Ok(match (self, other) {
             (Self::Ckks(a), Self::Ckks(b)) => Self::Ckks(both(py, operation, progress, a, b)?),
             (Self::Bfv(a), Self::Bfv(b)) => Self::Bfv(both(py, operation, progress, a, b)?),
             (Self::Paillier(a), Self::Paillier(b)) => {
@@ -350,8 +371,7 @@ impl AnyArray {
                 Self::PlannedSums(both(py, operation, progress, a, b)?)
             }
             _ => return Err(two_kinds(py, self, other)),
-        };
-        Ok(result.into())
+        })
     }
 }
 
@@ -439,12 +459,12 @@ impl Array {
     /// Bound on the absolute error of every value; none in a plan.
     #[getter]
     fn error_bound(&self) -> Option<f64> {
-        match &self.inner {
-            AnyArray::Ckks(a) => Some(a.error_bound()),
-            AnyArray::Bfv(a) => Some(a.error_bound()),
-            AnyArray::Paillier(a) => Some(a.error_bound()),
-            _ => None,
-        }
+        self.bound_on_error()
+    }
+    /// Whether its bounds are the word of whoever sent it, or what it was computed from.
+    #[getter]
+    fn was_received(&self) -> bool {
+        self.received
     }
     /// Bound on the absolute values, as declared at encryption and carried along; none in a plan.
     #[getter]
@@ -494,33 +514,35 @@ impl Array {
                 expected: format!("one under {}", evaluator.params().name()),
             }),
         };
-        inner.map(Self::from).map_err(|error| raise(py, &error))
+        inner
+            .map(|bound| self.derived(bound))
+            .map_err(|error| raise(py, &error))
     }
 
     fn add(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        self.inner.and(py, Both::Add, &other.inner, None)
+        self.and(py, Both::Add, other, None)
     }
     fn sub(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        self.inner.and(py, Both::Sub, &other.inner, None)
+        self.and(py, Both::Sub, other, None)
     }
     fn mul(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        self.inner.and(py, Both::Mul, &other.inner, None)
+        self.and(py, Both::Mul, other, None)
     }
     #[pyo3(signature = (other, progress=None))]
     fn matmul(&self, py: Python<'_>, other: &Self, progress: Option<Py<PyAny>>) -> PyResult<Self> {
-        self.inner.and(py, Both::Matmul, &other.inner, progress)
+        self.and(py, Both::Matmul, other, progress)
     }
     fn add_plain(&self, py: Python<'_>, plain: Plain<'_>) -> PyResult<Self> {
-        self.inner.with(py, Mixed::Add, &plain, None)
+        self.with(py, Mixed::Add, &plain, None)
     }
     fn sub_plain(&self, py: Python<'_>, plain: Plain<'_>) -> PyResult<Self> {
-        self.inner.with(py, Mixed::Sub, &plain, None)
+        self.with(py, Mixed::Sub, &plain, None)
     }
     fn rsub_plain(&self, py: Python<'_>, plain: Plain<'_>) -> PyResult<Self> {
-        self.inner.with(py, Mixed::ReverseSub, &plain, None)
+        self.with(py, Mixed::ReverseSub, &plain, None)
     }
     fn mul_plain(&self, py: Python<'_>, plain: Plain<'_>) -> PyResult<Self> {
-        self.inner.with(py, Mixed::Mul, &plain, None)
+        self.with(py, Mixed::Mul, &plain, None)
     }
     #[pyo3(signature = (plain, progress=None))]
     fn matmul_plain(
@@ -529,7 +551,7 @@ impl Array {
         plain: Plain<'_>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        self.inner.with(py, Mixed::Matmul, &plain, progress)
+        self.with(py, Mixed::Matmul, &plain, progress)
     }
     #[pyo3(signature = (plain, progress=None))]
     fn plain_matmul(
@@ -538,19 +560,19 @@ impl Array {
         plain: Plain<'_>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        self.inner.with(py, Mixed::ReverseMatmul, &plain, progress)
+        self.with(py, Mixed::ReverseMatmul, &plain, progress)
     }
     fn neg(&self, py: Python<'_>) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.neg())?).into())
+        Ok(self
+            .derived(map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.neg())?)))
     }
     fn square(&self, py: Python<'_>) -> PyResult<Self> {
-        Ok(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.square())?)
-                .into(),
-        )
+        Ok(self.derived(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.square())?),
+        ))
     }
     fn power(&self, py: Python<'_>, exponent: u32) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.power(exponent))?).into())
+        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.power(exponent))?)))
     }
     #[pyo3(signature = (coefficients, progress=None))]
     fn polynomial(
@@ -573,14 +595,13 @@ impl Array {
                 a.polynomial(view.data())
             })
         }
-        Ok(map!(&self.inner, a => evaluate(py, a, &coefficients, progress)?).into())
+        Ok(self.derived(map!(&self.inner, a => evaluate(py, a, &coefficients, progress)?)))
     }
     #[pyo3(signature = (axis=None))]
     fn sum(&self, py: Python<'_>, axis: Option<usize>) -> PyResult<Self> {
-        Ok(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.sum(axis))?)
-                .into(),
-        )
+        Ok(self.derived(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.sum(axis))?),
+        ))
     }
     #[pyo3(signature = (axis=None))]
     fn mean(&self, py: Python<'_>, axis: Option<usize>) -> PyResult<Self> {
@@ -601,10 +622,10 @@ impl Array {
                 return Err(unsupported(py, "bfv", "mean", hint));
             }
         };
-        Ok(inner.into())
+        Ok(self.derived(inner))
     }
     fn transpose(&self, py: Python<'_>) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => short(py, || a.transpose())?).into())
+        Ok(self.derived(map!(&self.inner, a => short(py, || a.transpose())?)))
     }
     fn slice(&self, py: Python<'_>, index: Vec<Along>) -> PyResult<Self> {
         let index: Vec<Index> = index
@@ -614,16 +635,15 @@ impl Array {
                 Some(len) => Index::Range { start, len, step },
             })
             .collect();
-        Ok(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.slice(&index))?)
-                .into(),
-        )
+        Ok(self.derived(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.slice(&index))?),
+        ))
     }
     fn reshape(&self, py: Python<'_>, shape: Vec<usize>) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.reshape(&shape))?).into())
+        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.reshape(&shape))?)))
     }
     fn broadcast_to(&self, py: Python<'_>, shape: Vec<usize>) -> PyResult<Self> {
-        Ok(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.broadcast_to(&shape))?).into())
+        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.broadcast_to(&shape))?)))
     }
     /// The same values in another packing of the same number of dimensions.
     fn repack(&self, py: Python<'_>, packing: &Packing) -> PyResult<Self> {
@@ -643,16 +663,14 @@ impl Array {
             }
         }
         let to = packing.inner;
-        Ok(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| moved(a, to))?)
-                .into(),
-        )
+        Ok(self.derived(
+            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| moved(a, to))?),
+        ))
     }
     fn lower_to(&self, py: Python<'_>, depth: usize) -> PyResult<Self> {
-        Ok(
-            map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.lower_to(depth))?)
-                .into(),
-        )
+        Ok(self.derived(
+            map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.lower_to(depth))?),
+        ))
     }
 
     #[staticmethod]
@@ -710,7 +728,10 @@ impl Array {
             PlannedInteger,
             PlannedSums
         );
-        Ok(inner.into())
+        Ok(Self {
+            inner,
+            received: parts.iter().any(|part| part.received),
+        })
     }
 
     /// The array as it is sent; nothing of keys or parameters but their ids.
@@ -735,6 +756,36 @@ impl Array {
 }
 
 impl Array {
+    pub(crate) fn bound_on_error(&self) -> Option<f64> {
+        match &self.inner {
+            AnyArray::Ckks(a) => Some(a.error_bound()),
+            AnyArray::Bfv(a) => Some(a.error_bound()),
+            AnyArray::Paillier(a) => Some(a.error_bound()),
+            _ => None,
+        }
+    }
+    fn with(
+        &self,
+        py: Python<'_>,
+        operation: Mixed,
+        plain: &Plain<'_>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let inner = self.inner.with(py, operation, plain, progress)?;
+        Ok(self.derived(inner))
+    }
+    fn and(
+        &self,
+        py: Python<'_>,
+        operation: Both,
+        other: &Self,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            inner: self.inner.and(py, operation, &other.inner, progress)?,
+            received: self.received || other.received,
+        })
+    }
     fn no_bytes(&self, py: Python<'_>) -> PyErr {
         unsupported(
             py,

@@ -17,7 +17,7 @@ use pyo3::types::PyBytes;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
 
 /// Parameters and evaluation keys, ready to compute.
@@ -53,7 +53,7 @@ impl AnyEvaluator {
                 Self::Paillier(e) => AnyArray::Paillier(EncryptedArray::from_bytes(e, bytes)?),
             })
         });
-        read.map(Array::from)
+        read.map(Array::received)
     }
 }
 
@@ -175,6 +175,20 @@ fn paillier_of(evaluator: &AnyEvaluator) -> Option<&Paillier> {
 #[pyclass(frozen, module = "cipherblas._core")]
 pub(crate) struct SecretKey {
     inner: AnySecret,
+    /// The process that made it: one that was forked off has a copy of the number of shared results, not the number.
+    process: u32,
+    /// Drawn once, so that its fingerprint stays the same.
+    public: OnceLock<AnyPublic>,
+}
+
+impl From<AnySecret> for SecretKey {
+    fn from(inner: AnySecret) -> Self {
+        Self {
+            inner,
+            public: OnceLock::new(),
+            process: std::process::id(),
+        }
+    }
 }
 
 enum AnySecret {
@@ -215,6 +229,22 @@ impl SecretKey {
             AnySecret::Ckks(key) => Some(key),
             _ => None,
         }
+    }
+    /// Shared results are counted in one process.
+    pub(crate) fn may_share(&self, py: Python<'_>) -> PyResult<()> {
+        let now = std::process::id();
+        if now == self.process {
+            return Ok(());
+        }
+        Err(raise(
+            py,
+            &Error::Parameter {
+                what: "sharing",
+                got: format!("process {now}, forked from the one that has the key"),
+                expected: format!("process {}, where shared results are counted", self.process),
+                hint: "share results from one process",
+            },
+        ))
     }
 }
 
@@ -260,7 +290,7 @@ impl SecretKey {
                 }
             })
         })?;
-        Ok(Self { inner })
+        Ok(inner.into())
     }
     #[getter]
     fn params(&self) -> Params {
@@ -272,17 +302,27 @@ impl SecretKey {
     fn id(&self) -> String {
         self.inner.id().to_string()
     }
+    /// Results that can still be shared; none where sharing changes nothing.
+    #[getter]
+    fn shared_left(&self) -> Option<u32> {
+        self.ckks().map(ckks::SecretKey::shared_left)
+    }
 
     fn public_key(&self, py: Python<'_>) -> PyResult<PublicKey> {
-        let mut rng = generator()?;
-        let job = Job::new(None, None);
-        let inner = long(py, &job, || {
-            Ok(match &self.inner {
-                AnySecret::Ckks(k) => AnyPublic::Ckks(k.public_key(&mut rng)?),
-                AnySecret::Bfv(k) => AnyPublic::Bfv(k.public_key(&mut rng)?),
-                AnySecret::Paillier(k) => AnyPublic::Paillier(k.public_key()),
-            })
-        })?;
+        if self.public.get().is_none() {
+            let mut rng = generator()?;
+            let job = Job::new(None, None);
+            let drawn = long(py, &job, || {
+                Ok(match &self.inner {
+                    AnySecret::Ckks(k) => AnyPublic::Ckks(k.public_key(&mut rng)?),
+                    AnySecret::Bfv(k) => AnyPublic::Bfv(k.public_key(&mut rng)?),
+                    AnySecret::Paillier(k) => AnyPublic::Paillier(k.public_key()),
+                })
+            })?;
+            // Another thread's, if it was faster.
+            let _ = self.public.set(drawn);
+        }
+        let inner = self.public.get().cloned().expect("set above");
         Ok(PublicKey { inner })
     }
 
@@ -377,16 +417,38 @@ impl SecretKey {
         Ok(inner.into())
     }
 
-    #[pyo3(signature = (array, shared=None, progress=None))]
+    /// With noise on top if the values are to be shown to others: by `bound`, the owner's own, without which the one that the
+    /// array carries is taken if it was computed here.
+    #[pyo3(signature = (array, share=false, bound=None, progress=None))]
     fn decrypt<'py>(
         &self,
         py: Python<'py>,
         array: &Array,
-        shared: Option<f64>,
+        share: bool,
+        bound: Option<f64>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let shared = match (share, bound) {
+            (false, _) => None,
+            (true, Some(bound)) => Some(bound),
+            (true, None) if array.received && matches!(array.inner, AnyArray::Ckks(_)) => {
+                return Err(raise(
+                    py,
+                    &Error::Parameter {
+                        what: "bound",
+                        got: "none, for an array that came as bytes".into(),
+                        expected: "your own bound on the error of its values".into(),
+                        hint: "pass `bound=`, from the same computation on values of your own or from knowledge of it; `bound=array.error_bound` trusts whoever sent the array",
+                    },
+                ));
+            }
+            (true, None) => array.bound_on_error(),
+        };
         match (&self.inner, &array.inner) {
             (AnySecret::Ckks(k), AnyArray::Ckks(a)) => {
+                if shared.is_some() {
+                    self.may_share(py)?;
+                }
                 decrypted(py, a, shared, progress, |watch| GuardedKey::new(k, watch))
             }
             (AnySecret::Bfv(k), AnyArray::Bfv(a)) => {
@@ -453,33 +515,37 @@ impl SecretKey {
         let secret = &passphrase.0;
         let opened: Result<AnySecret> = py.detach(|| {
             let bytes = cipherblas::scheme::sealed::read_file(&path)?;
-            Ok(match (Header::peek(&bytes)?.scheme, insecure) {
-                (SchemeId::Ckks, false) => {
-                    AnySecret::Ckks(ckks::SecretKey::unseal(&bytes, secret)?)
-                }
-                (SchemeId::Ckks, true) => {
-                    AnySecret::Ckks(ckks::SecretKey::insecure_unseal(&bytes, secret)?)
-                }
-                (SchemeId::Bfv, false) => AnySecret::Bfv(bfv::SecretKey::unseal(&bytes, secret)?),
-                (SchemeId::Bfv, true) => {
-                    AnySecret::Bfv(bfv::SecretKey::insecure_unseal(&bytes, secret)?)
-                }
-                (SchemeId::Paillier, false) => {
-                    AnySecret::Paillier(Box::new(paillier::SecretKey::unseal(&bytes, secret)?))
-                }
-                (SchemeId::Paillier, true) => AnySecret::Paillier(Box::new(
-                    paillier::SecretKey::insecure_unseal(&bytes, secret)?,
-                )),
-                (other, _) => {
-                    return Err(Error::Wire {
-                        what: "encrypted secret key",
-                        got: format!("scheme {other}"),
-                        expected: "ckks, bfv or paillier".into(),
-                    });
-                }
-            })
+            Ok(
+                match (cipherblas::scheme::sealed::scheme_of(&bytes)?, insecure) {
+                    (SchemeId::Ckks, false) => {
+                        AnySecret::Ckks(ckks::SecretKey::unseal(&bytes, secret)?)
+                    }
+                    (SchemeId::Ckks, true) => {
+                        AnySecret::Ckks(ckks::SecretKey::insecure_unseal(&bytes, secret)?)
+                    }
+                    (SchemeId::Bfv, false) => {
+                        AnySecret::Bfv(bfv::SecretKey::unseal(&bytes, secret)?)
+                    }
+                    (SchemeId::Bfv, true) => {
+                        AnySecret::Bfv(bfv::SecretKey::insecure_unseal(&bytes, secret)?)
+                    }
+                    (SchemeId::Paillier, false) => {
+                        AnySecret::Paillier(Box::new(paillier::SecretKey::unseal(&bytes, secret)?))
+                    }
+                    (SchemeId::Paillier, true) => AnySecret::Paillier(Box::new(
+                        paillier::SecretKey::insecure_unseal(&bytes, secret)?,
+                    )),
+                    (other, _) => {
+                        return Err(Error::Wire {
+                            what: "encrypted secret key",
+                            got: format!("scheme {other}"),
+                            expected: "ckks, bfv or paillier".into(),
+                        });
+                    }
+                },
+            )
         });
-        opened.or_raise(py).map(|inner| Self { inner })
+        opened.or_raise(py).map(Self::from)
     }
 }
 
@@ -495,6 +561,7 @@ impl<'py> FromPyObject<'_, 'py> for Passphrase {
     }
 }
 
+#[derive(Clone)]
 enum AnyPublic {
     Ckks(ckks::PublicKey),
     Bfv(bfv::PublicKey),
@@ -553,8 +620,7 @@ impl PublicKey {
         match &self.inner {
             AnyPublic::Ckks(k) => k.fingerprint().to_string(),
             AnyPublic::Bfv(k) => k.fingerprint().to_string(),
-            // The id is a hash of the modulus already.
-            AnyPublic::Paillier(k) => k.id().to_string(),
+            AnyPublic::Paillier(k) => k.fingerprint().to_string(),
         }
     }
 

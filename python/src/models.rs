@@ -505,7 +505,9 @@ impl EncryptedModel {
     /// A weight for each feature, then the constant term's if there is one.
     #[getter]
     fn weights(&self) -> Array {
-        AnyArray::Ckks(EncryptedArray::from(self.inner.coef().clone())).into()
+        Array::received(AnyArray::Ckks(EncryptedArray::from(
+            self.inner.coef().clone(),
+        )))
     }
     #[getter]
     fn features(&self) -> usize {
@@ -580,7 +582,7 @@ impl EncryptedModel {
                 .decision_function(&rows.clone().bind(&under)?)?
                 .bind(rows.evaluator())
         })?;
-        Ok(AnyArray::Ckks(scores.into()).into())
+        Ok(Array::received(AnyArray::Ckks(scores.into())))
     }
     /// Encrypted weights x plain rows.
     fn decision_function_plain(
@@ -595,7 +597,7 @@ impl EncryptedModel {
             let model = self.inner.clone().bind(&own.under(&job.watch))?;
             model.decision_function_plain(&x)?.bind(own)
         })?;
-        Ok(AnyArray::Ckks(scores.into()).into())
+        Ok(Array::received(AnyArray::Ckks(scores.into())))
     }
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = short(py, || self.inner.to_bytes())?;
@@ -626,8 +628,8 @@ impl NormalEquations {
     fn parts(&self) -> (Array, Array) {
         let (gram, moment) = self.inner.parts();
         (
-            AnyArray::Ckks(gram.clone().into()).into(),
-            AnyArray::Ckks(moment.clone().into()).into(),
+            Array::received(AnyArray::Ckks(gram.clone().into())),
+            Array::received(AnyArray::Ckks(moment.clone().into())),
         )
     }
     /// From parts that came over a network.

@@ -307,3 +307,22 @@ def test_packings(ckks):
     ckks.check(v @ w, values[0] @ w)
     assert cb.Packing.rows() == cb.Packing.rows()
     assert cb.Packing.rows() != cb.Packing.columns()
+
+
+@pytest.mark.parametrize("values", [np.linspace(50, 100, 300), np.full(7, 300.0), np.array(900.0)])
+def test_results_beyond_the_range_at_the_bottom_are_refused(values):
+    """Parameters that fit exactly: no level is left from which a value that wrapped around would be seen."""
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=1))
+    x = sk.encrypt(values, sk.evaluation_keys())
+    for _ in range(20):
+        with pytest.raises(cb.DecryptionError, match="beyond the declared range"):
+            sk.decrypt(x * x)
+    assert (sk.encrypt(values, bound=1000.0, keys=sk.evaluation_keys()) * 2.0).magnitude_bound == 2000.0
+
+
+def test_bounds_hold_where_powers_on_the_way_leave_the_range():
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=4))
+    values = np.linspace(-8, 8, 50)
+    x = sk.encrypt(values, sk.evaluation_keys(), bound=8.0)
+    y = x.polynomial([0.0] * 9 + [1e-9])
+    assert np.abs(sk.decrypt(y) - 1e-9 * values**9).max() <= y.error_bound

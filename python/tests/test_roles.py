@@ -1,5 +1,6 @@
 """Owner, contributor and server: bytes between them, keys at rest, processes."""
 
+import os
 import pickle
 import stat
 import subprocess
@@ -145,6 +146,88 @@ def test_sharing_at_the_default_precision(depth):
             shared = sk.decrypt(y, share=True)
             # Doubles leave some 13 bits beside the noise, whatever the precision.
             assert np.abs(shared - clear).max() < 2.0**-13
+
+
+def test_sharing_follows_the_owners_bound():
+    """Bounds that came as bytes are the word of whoever sent them."""
+    params = cb.CkksParams(depth=1, precision_bits=15, sharing=4)
+    sk = cb.SecretKey.generate(params)
+    ek = sk.evaluation_keys()
+    x = sk.encrypt([0.5, -1.0], ek, bound=1.0)
+    for received in [
+        sk.load(x.to_bytes()),
+        ek.load(x.to_bytes()),
+        pickle.loads(pickle.dumps(x)),
+        ek.load(x.to_bytes()).bind(ek),
+        ek.load(x.to_bytes()) + x,
+        x + ek.load(x.to_bytes()),
+        x * ek.load(x.to_bytes()),
+        ek.load(x.to_bytes()) * 0.5,
+        -ek.load(x.to_bytes())[:1],
+        ek.load(x.to_bytes()).sum(),
+        np.concatenate([x, ek.load(x.to_bytes())]),
+    ]:
+        with pytest.raises(cb.ParameterError, match="came as bytes.*pass `bound=`"):
+            sk.decrypt(received, share=True)
+    assert sk.shared_left == 4
+    sk.decrypt(sk.load(x.to_bytes()), share=True, bound=2 * x.error_bound)
+    sk.decrypt(x * x, share=True)
+    assert sk.shared_left == 2
+
+
+def test_a_fork_does_not_share(tmp_path):
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=0, sharing=2))
+    x = sk.encrypt([0.5], bound=1.0)
+    child = os.fork()
+    if child == 0:
+        try:
+            sk.decrypt(x, share=True)
+        except cb.ParameterError as error:
+            os._exit(17 if "share results from one process" in str(error) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
+    sk.decrypt(x, share=True)
+    path = tmp_path / "key"
+    sk.save(path, "words")
+    again = cb.SecretKey.open(path, "words")
+    assert sk.shared_left == again.shared_left == 1
+    again.decrypt(x, share=True)
+    with pytest.raises(cb.ParameterError, match="at most 2 for this key"):
+        again.decrypt(x, share=True)
+
+
+def test_damage_anywhere_is_one_error(tmp_path):
+    sk = cb.SecretKey.generate(cb.CkksParams.insecure_degree(16))
+    path = tmp_path / "key"
+    sk.save(path, "words")
+    blob = path.read_bytes()
+    for cut in [5, 40, 80, len(blob) // 2, len(blob) - 1]:
+        path.write_bytes(blob[:cut])
+        with pytest.raises(cb.PassphraseError):
+            cb.SecretKey.insecure_open(path, "words")
+    for at in [8, 10, 20, 50, 60, 90, 120, len(blob) - 1]:
+        path.write_bytes(blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1 :])
+        with pytest.raises(cb.PassphraseError):
+            cb.SecretKey.insecure_open(path, "words")
+    path.write_bytes(b"not a key at all" * 10)
+    with pytest.raises(cb.WireError):
+        cb.SecretKey.insecure_open(path, "words")
+
+
+def test_fingerprints_bind_parameters_and_key(ctx):
+    pk = ctx.sk.public_key()
+    assert ctx.sk.public_key().fingerprint == pk.fingerprint
+    again = cb.PublicKey.from_bytes(pk.to_bytes())
+    assert again.fingerprint == pk.fingerprint != pk.key_id
+
+
+def test_bytes_that_can_change_are_copied():
+    """They are read without the interpreter's lock."""
+    blob = bytearray(secure_blob := cb.SecretKey.generate(cb.CkksParams(depth=0)).encrypt([1.0]).to_bytes())
+    from cipherblas._bytes import as_bytes
+
+    assert not np.shares_memory(as_bytes(blob), np.frombuffer(blob, dtype=np.uint8))
+    assert np.shares_memory(as_bytes(secure_blob), np.frombuffer(secure_blob, dtype=np.uint8))
 
 
 def test_sharing():

@@ -304,11 +304,14 @@ impl Decrypt for SecretKey {
                 hint,
             })
         };
-        let declared = self.scheme().error_bound(ct);
+        // No ciphertext of ours has less than a fresh one or one that was rescaled, whatever its bytes say.
+        let noise = self.params.noise();
+        let least = noise.fresh_secret().min(noise.rounding()) / self.params.scale(ct.level);
+        let declared = self.scheme().error_bound(ct).max(least);
         if bound.is_nan() || bound < declared {
             return refuse(
-                format!("a bound of {bound:e} for a ciphertext that declares {declared:e}"),
-                "the owner's own bound, no smaller than the declared one".into(),
+                format!("a bound of {bound:e} for a ciphertext of at least {declared:e}"),
+                "the owner's own bound, no smaller than the declared one and than that of fresh ciphertexts".into(),
                 "do not share this result: it is not what was asked for",
             );
         }

@@ -18,6 +18,11 @@ use std::sync::{Arc, Mutex};
 const LOG_DEGREES: std::ops::RangeInclusive<u32> = 12..=17;
 /// Room above the largest value in the base modulus: sign, and half a bit for primes that are not powers of two.
 const BASE_MARGIN_BITS: f64 = 1.5;
+/// More room in the base modulus, so that results beyond the range are noticed: for certain up to `2^8` times its end, and
+/// further out, where a coefficient wraps around to a uniform place, all but once in some 300 times.
+const DETECTION_BITS: std::ops::RangeInclusive<u32> = 1..=8;
+/// What that room may cost in key switching. It never costs a degree.
+const DETECTION_COST: f64 = 1.3;
 /// Doubles carry 53 bits; an encoding cannot be more precise than this.
 const MAX_PRECISION_BITS: u32 = 44;
 const MAX_INTEGER_BITS: u32 = 40;
@@ -86,9 +91,9 @@ impl ParamsBuilder {
         self.precision_bits = bits;
         self
     }
-    /// All values, on the way as well as at the end, are below `2^bits` in absolute value: error bounds presume it.
-    /// Beyond it values wrap around; decryption notices many such values at once, but not always a single one. 0 to 40,
-    /// default 10.
+    /// Results are below `2^bits` in absolute value. Decryption refuses those beyond, for certain as far as
+    /// [`Params::capacity`]; further out values wrap around, and a coefficient passes for a valid one with probability
+    /// `1.25 * 2^bits / capacity`. 0 to 40, default 10.
     pub fn integer_bits(mut self, bits: u32) -> Self {
         self.integer_bits = bits;
         self
@@ -249,12 +254,20 @@ impl ParamsBuilder {
             Some(len) => len..=len,
             None => 1..=most,
         };
-        let mut shapes: Vec<ChainShape> = lengths
-            .map(|len| self.shape(n, len))
-            .filter(|shape| shape.log2_qp() <= limit)
-            .collect();
+        let mut shapes: Vec<ChainShape> = lengths.map(|len| self.shape(n, len)).collect();
         shapes.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
-        for shape in shapes {
+        let fits = |shape: &ChainShape| shape.log2_qp() <= limit;
+        let cheapest = shapes.iter().find(|s| fits(s)).map(ChainShape::cost);
+        let roomier = DETECTION_BITS.rev().flat_map(|bits| {
+            let mut shapes = shapes.clone();
+            for shape in &mut shapes {
+                shape.base_bits += f64::from(bits);
+            }
+            shapes.retain(|s| cheapest.is_some_and(|least| s.cost() <= DETECTION_COST * least));
+            shapes.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
+            shapes
+        });
+        for shape in roomier.chain(shapes.iter().copied()).filter(fits) {
             if let Some(spec) = chain::build(&shape)?
                 && log2_qp(&spec) <= limit
             {
@@ -395,6 +408,12 @@ impl Params {
     pub fn depth(&self) -> usize {
         self.inner.ring.max_level()
     }
+    /// Up to this absolute value results decrypt to what they are, or are refused; beyond it they wrap around.
+    pub fn capacity(&self) -> f64 {
+        let primes = &self.ring().moduli()[..self.ring().basis(0).len()];
+        let base: f64 = primes.iter().map(|p| p.value() as f64).product();
+        base / (2.0 * self.scale(0))
+    }
     /// The precision that was asked for.
     pub fn precision_bits(&self) -> u32 {
         self.inner.precision_bits
@@ -514,10 +533,11 @@ impl fmt::Display for Params {
         writeln!(f, "  security       {security}")?;
         writeln!(
             f,
-            "  depth          {}, scale 2^{:.1}, values below 2^{}, precision 2^-{} per product",
+            "  depth          {}, scale 2^{:.1}, values below 2^{} (beyond 2^{:.1} they wrap around), precision 2^-{} per product",
             self.depth(),
             self.scale(self.depth()).log2(),
             self.integer_bits(),
+            self.capacity().log2(),
             self.precision_bits()
         )?;
         writeln!(

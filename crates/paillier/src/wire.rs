@@ -5,7 +5,7 @@ use crate::encrypt::PublicKey;
 use crate::evaluator::Evaluator;
 use crate::params::{Inner, Params, invalid};
 use cipherblas_scheme::wire::{
-    Expected, Header, KeyId, Kind, ParameterId, Reader, SchemeId, Writer,
+    Expected, Fingerprint, Header, KeyId, Kind, ParameterId, Reader, SchemeId, Writer,
 };
 use cipherblas_scheme::{Error, Result, Wire};
 use num_bigint::BigUint;
@@ -129,6 +129,12 @@ impl PublicKey {
             self.params().id(),
             self.id(),
         ))
+    }
+
+    /// Hash of parameters and key, to be compared over another channel: the id is that of the modulus alone, and values
+    /// encrypted under other parameters are read as other values.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::digest("cipherblas 2026 paillier public key", &self.to_bytes())
     }
 
     /// Reads a public key made for `params`, and checks its modulus.

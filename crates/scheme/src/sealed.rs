@@ -160,6 +160,26 @@ pub fn seal_key<R: CryptoRng + ?Sized>(
     Ok(seal(&header, &[&payload[..], &contents, &tag].concat()))
 }
 
+/// The scheme of a sealed key, so that it can be opened as what it is.
+///
+/// # Errors
+/// `Sealed` for altered bytes; `Wire` for what is no file of ours.
+pub fn scheme_of(bytes: &[u8]) -> Result<SchemeId> {
+    peek(bytes).map(|header| header.scheme)
+}
+
+fn peek(bytes: &[u8]) -> Result<Header> {
+    Header::peek(bytes).map_err(|error| match error {
+        // Ours, and cut off or altered.
+        Error::Wire {
+            what: "header hash",
+            ..
+        } => Error::Sealed,
+        _ if bytes.len() < Header::LEN && Header::has_magic(bytes) => Error::Sealed,
+        other => other,
+    })
+}
+
 /// Opens a sealed key of `scheme`. The cost is checked before memory is taken.
 ///
 /// # Errors
@@ -173,15 +193,7 @@ pub fn open_key(scheme: SchemeId, bytes: &[u8], passphrase: &[u8]) -> Result<Ope
         parameters: None,
         key: None,
     };
-    let header = Header::peek(bytes).map_err(|error| match error {
-        // Ours, and cut off or altered.
-        Error::Wire {
-            what: "header hash",
-            ..
-        } => Error::Sealed,
-        _ if bytes.len() < Header::LEN && Header::has_magic(bytes) => Error::Sealed,
-        other => other,
-    })?;
+    let header = peek(bytes)?;
     expected.check(&header)?;
     let (header, payload) = expected.open(bytes).map_err(|_| Error::Sealed)?;
     let mut reader = Reader::new("sealed secret key", payload);

@@ -12,12 +12,15 @@ Buffer: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[Any]
 
 
 def as_bytes(blob: Buffer) -> npt.NDArray[np.uint8]:
-    """A view of the bytes, read-only or not, at any address; copied only if they are not adjacent."""
+    """A view of the bytes, at any address; copied if they are not adjacent, or can be written to.
+
+    They are read without the interpreter's lock: what was checked has to be what is read after it.
+    """
     try:
         view = memoryview(blob)  # type: ignore[arg-type, unused-ignore]
     except TypeError:
         raise TypeError(f"expected bytes or another object with a buffer, got {type(blob).__name__}") from None
-    if not view.c_contiguous:
+    if not (view.c_contiguous and view.readonly):
         view = memoryview(view.tobytes())
     if view.nbytes == 0:
         return np.empty(0, dtype=np.uint8)

@@ -98,8 +98,20 @@ class SecretKey:
         """Public name of the key."""
         return self._core.id
 
+    @property
+    def shared_left(self) -> int | None:
+        """Results that can still be decrypted with ``share=True``; None for the exact schemes, where all can.
+
+        Counted in this object and in the file that it is saved to: save it again after sharing.
+        """
+        return self._core.shared_left
+
     def public_key(self) -> PublicKey:
-        """The key of those who contribute data: it encrypts, and cannot decrypt."""
+        """The key of those who contribute data: it encrypts, and cannot decrypt.
+
+        Drawn at the first call. A secret key that was opened from a file draws another, which does as well but has another
+        fingerprint: keep the bytes of the first.
+        """
         return PublicKey._wrap(self._core.public_key())
 
     def evaluation_keys(
@@ -189,8 +201,9 @@ class SecretKey:
             Add noise, so that the result can be shown to others: the digits of a plain CKKS decryption tell about the key (the
             IND-CPA-D attack). Parameters need ``sharing=`` for it. Ignored by the exact schemes, whose results tell nothing more.
         bound : float, optional
-            With ``share``: your own bound on the error of every value, that the noise follows. Default the bound that came with
-            the array, which is the word of whoever computed it.
+            With ``share``: your own bound on the error of every value, that the noise follows, no smaller than the one that the
+            array states. Needed for arrays that came as bytes: what they state is the word of whoever sent them, and noise after
+            a bound that is too small protects nothing. Default, for arrays computed here: ``array.error_bound``.
 
         Returns
         -------
@@ -208,11 +221,9 @@ class SecretKey:
             raise TypeError(f"decrypt: got {type(array).__name__}, expected an EncryptedArray")
         if bound is not None and not share:
             raise TypeError("decrypt: `bound=` goes with `share=True`")
-        shared = None
-        if share:
-            shared = float(bound) if bound is not None else array.error_bound
+        own = None if bound is None else float(bound)
         with Reporter("decryption", "ciphertexts", array.ciphertexts) as reporter:
-            return np.asarray(self._core.decrypt(array._core, shared, reporter.callback))
+            return np.asarray(self._core.decrypt(array._core, share, own, reporter.callback))
 
     def load(self, blob: Buffer) -> EncryptedArray:
         """Read an array that came back: parameters, key, lengths and every number are checked.

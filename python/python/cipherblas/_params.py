@@ -145,8 +145,9 @@ class CkksParams(Params):
     precision_bits : int, default 25
         The product of two fresh values in [-1, 1] is right to ``2**-precision_bits``, by bound. 8 to 44.
     integer_bits : int, default 10
-        All values, on the way too, are below ``2**integer_bits`` in absolute value. Beyond it they wrap around, and
-        decryption notices it with high probability only. 0 to 40.
+        Results are below ``2**integer_bits`` in absolute value. Decryption refuses those beyond, for certain up to some 256
+        times that at the default precision (``print(params)`` tells); further out values wrap around, and a single one passes
+        once in some 300 times. 0 to 40.
     security : {128, 192, 256}, default 128
         Security level in bits, classical, by the table of the 2024 guidelines.
     slots : int, optional

@@ -57,7 +57,8 @@ impl Combine for Evaluator {
         if let Some(index) = weights.data().iter().position(|w| w.magnitude() > limit) {
             return Err(Error::Value {
                 index,
-                got: weights.data()[index].to_string(),
+                // A weight may be a secret of the model's owner, and errors end up in logs.
+                got: "a weight beyond the bound".into(),
                 expected: format!("an integer of absolute value at most {limit}"),
                 hint: "raise `plaintext_bits`",
             });

@@ -33,7 +33,8 @@ impl Combine for Evaluator {
             if w.is_nan() || w.abs() > self.params.max_value() {
                 return Err(Error::Value {
                     index,
-                    got: w.to_string(),
+                    // A weight may be a secret of the model's owner, and errors end up in logs.
+                    got: "a weight beyond the bound".into(),
                     expected: format!(
                         "a finite number of absolute value at most {}",
                         self.params.max_value()

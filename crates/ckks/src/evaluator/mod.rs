@@ -103,8 +103,8 @@ impl Evaluator {
             key: "evaluation keys".into(),
         })
     }
-    /// A result. Values stay below `2^integer_bits` by the contract of the parameters, so that the magnitude is capped
-    /// there; an error that has left the doubles' range stays at its end.
+    /// A result. The bound on its values may be beyond `2^integer_bits`, where decryption looks at the values themselves;
+    /// bounds that leave the doubles' range stay at its end.
     pub(crate) fn assemble(
         &self,
         c0: Poly<Ntt>,
@@ -113,7 +113,7 @@ impl Evaluator {
         error: f64,
         magnitude: f64,
     ) -> Ciphertext {
-        let magnitude = magnitude.min(self.params.max_value());
+        let magnitude = magnitude.min(f64::MAX);
         let error = (error + magnitude * ARITHMETIC_ERROR).min(f64::MAX);
         Ciphertext {
             c0,
@@ -191,7 +191,7 @@ impl Scheme for Evaluator {
 
 impl ErrorBound for Evaluator {
     fn error_bound(&self, ct: &Ciphertext) -> f64 {
-        ct.error + ct.magnitude * TRANSFORM_ERROR
+        (ct.error + ct.magnitude * TRANSFORM_ERROR).min(f64::MAX)
     }
     fn magnitude_bound(&self, ct: &Ciphertext) -> f64 {
         ct.magnitude
