@@ -64,8 +64,7 @@ fn additive(evaluator: paillier::Evaluator) -> Paillier {
 /// Parameters and public key: what an array under Paillier is read with.
 pub(crate) fn paillier_context(evaluator: &AdditiveOnly<paillier::Evaluator>) -> Result<Vec<u8>> {
     let inner = evaluator.inner();
-    let key = paillier::PublicKey::from_modulus(inner.params(), inner.key().n())?;
-    bundle(&key.params().to_bytes(), &key.to_bytes())
+    bundle(&inner.params().to_bytes(), &inner.public_key().to_bytes())
 }
 
 /// Bytes of one object after those of the parameters that it is read with.
@@ -261,14 +260,17 @@ where
     S: cipherblas::scheme::Scheme,
     S::Value: crate::convert::Number,
 {
-    let mut rng = generator()?;
+    let shared = match shared {
+        None => None,
+        Some(bound) => Some((bound, generator()?)),
+    };
     let job = Job::new(progress, Some(array.ciphertexts().len() as u64));
     let watch = Arc::clone(&job.watch);
     let values = long(py, &job, || {
         let key = guarded(watch);
         match shared {
             None => array.decrypt(&key),
-            Some(bound) => array.decrypt_shared(&key, bound, &mut rng),
+            Some((bound, mut rng)) => array.decrypt_shared(&key, bound, &mut rng),
         }
     })?;
     to_numpy(py, array.shape(), values)

@@ -1,10 +1,12 @@
 //! Where work is done: without the interpreter's lock, on threads of this module's own, so that it can be stopped, and so that
 //! a process that forks goes on.
 //!
-//! Every calling thread is the only worker of a pool of one: work that is short runs there, with no hand-over, and never
-//! meets `rayon`'s global pool, whose threads a forked child would wait for in vain. Longer work goes to a pool that belongs
-//! to the process; a child makes its own. While it runs, the caller wakes up ten times a second to look for signals and to
-//! report progress. A fork waits until no work is under way.
+//! The first thread that calls is a worker of the pool that does its work, with as many threads beside it as are wanted: no
+//! hand-over, and never `rayon`'s global pool, whose threads a forked child would wait for in vain. Any other calling thread is
+//! the only worker of a pool of one; what is long it hands over to a pool that belongs to the process, and so does the first
+//! thread after the number of threads was changed, and, for everything, a child of a fork. A thread that computes looks for
+//! signals and reports progress ten times a second, between two operations; one that waits does so on time. A fork waits until
+//! no work is under way.
 
 use crate::error::raise;
 use cipherblas::scheme::guard::Watch;
@@ -16,7 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a caller looks for signals.
 const HEARTBEAT: Duration = Duration::from_millis(100);
@@ -37,8 +39,8 @@ struct Shared {
 }
 
 thread_local! {
-    /// The calling thread as a pool of one.
-    static OWN: RefCell<Option<ThreadPool>> = const { RefCell::new(None) };
+    /// The pool that the calling thread is a worker of.
+    static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
     /// What this thread found in `SHARED` last.
     static FOUND: RefCell<Option<Shared>> = const { RefCell::new(None) };
     /// Computations of this thread that are under way: a callback may start another.
@@ -75,21 +77,64 @@ pub(crate) fn get_num_threads() -> usize {
     threads()
 }
 
-/// Makes the calling thread a pool of one, unless it is a worker already.
-fn ensure_own() -> PyResult<()> {
-    if rayon::current_thread_index().is_some() {
-        return Ok(());
+/// The pool that a calling thread is the first worker of, for good: `rayon` lets a thread join one pool only.
+struct Own {
+    process: u32,
+    threads: usize,
+    pool: Option<ThreadPool>,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // A child has none of its parent's threads; one of them may have held a lock at the fork.
+        if self.process != std::process::id() {
+            std::mem::forget(self.pool.take());
+        }
     }
-    OWN.with(|own| {
-        let mut own = own.borrow_mut();
+}
+
+/// The first thread that computes: it has the process's threads beside it, any other is a pool of one.
+static FIRST: AtomicBool = AtomicBool::new(false);
+
+/// Where a calling thread's work runs.
+#[derive(PartialEq, Eq)]
+enum Place {
+    /// On it and the threads beside it, as many as are wanted.
+    Here,
+    /// What is long, on the process's pool: the thread has joined one of another size.
+    Alone,
+    /// Everything on the process's pool: the threads beside it were lost in a fork, and may have held a lock.
+    Lost,
+}
+
+/// Makes the calling thread the first worker of a pool, unless it is a worker already.
+fn ensure_own() -> PyResult<Place> {
+    OWN.with_borrow_mut(|own| {
         if own.is_none() {
+            if rayon::current_thread_index().is_some() {
+                return Ok(Place::Alone);
+            }
+            let first = !FIRST.swap(true, Ordering::Relaxed);
+            let threads = if first { threads() } else { 1 };
             let pool = ThreadPoolBuilder::new()
-                .num_threads(1)
+                .num_threads(threads)
+                .thread_name(|k| format!("cipherblas-{k}"))
                 .use_current_thread()
                 .build();
-            *own = Some(pool.map_err(no_threads)?);
+            *own = Some(Own {
+                process: std::process::id(),
+                threads,
+                pool: Some(pool.map_err(no_threads)?),
+            });
         }
-        Ok(())
+        let own = own.as_ref().expect("made above");
+        Ok(if own.threads > 1 && own.process != std::process::id() {
+            Place::Lost
+        } else if own.threads == threads() {
+            Place::Here
+        } else {
+            Place::Alone
+        })
     })
 }
 
@@ -196,85 +241,130 @@ pub(crate) fn short<T: Send>(
     py: Python<'_>,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> PyResult<T> {
-    ensure_own()?;
+    let pool = match ensure_own()? {
+        Place::Lost => Some(shared()?),
+        _ => None,
+    };
     py.detach(|| {
         let _under_way = UnderWay::begin();
-        work()
+        match pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
     })
     .map_err(|error| raise(py, &error))
+}
+
+thread_local! {
+    /// When this thread, which computes what it called for, looks for signals next.
+    static BEAT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// What a long computation brings along.
 pub(crate) struct Job {
     pub(crate) watch: Arc<Watch>,
+    heart: Arc<Heart>,
+}
+
+struct Heart {
     /// `progress(done, total)`, called now and then by the thread that called.
     progress: Option<Py<PyAny>>,
     total: Option<u64>,
+    /// What a signal's handler or the callback raised.
+    raised: Mutex<Option<PyErr>>,
 }
 
-impl Job {
-    pub(crate) fn new(progress: Option<Py<PyAny>>, total: Option<u64>) -> Self {
-        Self {
-            watch: Arc::new(Watch::default()),
-            progress,
-            total,
+impl Heart {
+    fn raised(&self) -> std::sync::MutexGuard<'_, Option<PyErr>> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks for signals and reports; after something was raised nothing begins any more.
+    fn beat(&self, watch: &Watch) {
+        if self.raised().is_some() {
+            return;
+        }
+        let looked = Python::attach(|py| {
+            py.check_signals()?;
+            self.report(py, watch)
+        });
+        if let Err(error) = looked {
+            *self.raised() = Some(error);
+            watch.stop();
         }
     }
 
-    fn report(&self, py: Python<'_>) -> PyResult<()> {
+    fn report(&self, py: Python<'_>, watch: &Watch) -> PyResult<()> {
         if let Some(progress) = &self.progress {
-            progress.call1(py, (self.watch.operations(), self.total))?;
+            progress.call1(py, (watch.operations(), self.total))?;
         }
         Ok(())
     }
 }
 
-/// Long work: on the process's threads, while this one looks for signals and reports progress. What a signal's handler or the
+impl Job {
+    pub(crate) fn new(progress: Option<Py<PyAny>>, total: Option<u64>) -> Self {
+        let heart = Arc::new(Heart {
+            progress,
+            total,
+            raised: Mutex::new(None),
+        });
+        let beats = Arc::clone(&heart);
+        let watch = Watch::polling(move |watch| {
+            if BEAT.get().is_some_and(|due| due <= Instant::now()) {
+                BEAT.set(None);
+                beats.beat(watch);
+                BEAT.set(Some(Instant::now() + HEARTBEAT));
+            }
+        });
+        Self {
+            watch: Arc::new(watch),
+            heart,
+        }
+    }
+}
+
+/// Long work: on this thread and those beside it, or on the process's threads while this one waits. Ten times a second this
+/// thread looks for signals and reports progress, if it computes between two operations. What a signal's handler or the
 /// callback raises stops the work and is raised.
 pub(crate) fn long<T: Send>(
     py: Python<'_>,
     job: &Job,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> PyResult<T> {
-    ensure_own()?;
-    let pool = shared()?;
-    let mut raised = None;
-    let outcome = py.detach(|| {
-        let _under_way = UnderWay::begin();
-        let mut outcome = None;
-        let raised = &mut raised;
-        pool.in_place_scope(|scope| {
-            let (send, receive) = channel();
-            let slot = &mut outcome;
-            scope.spawn(move |_| {
-                *slot = Some(work());
-                // The receiver waits, unless it has gone away with a signal.
-                let _ = send.send(());
-            });
-            while let Err(RecvTimeoutError::Timeout) = receive.recv_timeout(HEARTBEAT) {
-                if raised.is_some() {
-                    continue;
-                }
-                let looked = Python::attach(|py| {
-                    py.check_signals()?;
-                    job.report(py)
+    let (watch, heart) = (&*job.watch, &*job.heart);
+    let outcome = if ensure_own()? == Place::Here {
+        py.detach(|| {
+            let _under_way = UnderWay::begin();
+            let outer = BEAT.replace(Some(Instant::now() + HEARTBEAT));
+            let outcome = work();
+            BEAT.set(outer);
+            outcome
+        })
+    } else {
+        let pool = shared()?;
+        py.detach(|| {
+            let _under_way = UnderWay::begin();
+            let mut outcome = None;
+            pool.in_place_scope(|scope| {
+                let (send, receive) = channel();
+                let slot = &mut outcome;
+                scope.spawn(move |_| {
+                    *slot = Some(work());
+                    // The receiver waits, unless it has gone away with a signal.
+                    let _ = send.send(());
                 });
-                if let Err(error) = looked {
-                    *raised = Some(error);
-                    job.watch.stop();
+                while let Err(RecvTimeoutError::Timeout) = receive.recv_timeout(HEARTBEAT) {
+                    heart.beat(watch);
                 }
-            }
-        });
-        outcome
-    });
-    if let Some(error) = raised {
+            });
+            outcome.unwrap_or(Err(Error::Interrupted))
+        })
+    };
+    if let Some(error) = heart.raised().take() {
         return Err(error);
     }
-    let outcome = outcome
-        .unwrap_or(Err(Error::Interrupted))
-        .map_err(|error| raise(py, &error))?;
-    if job.progress.is_some() {
-        job.report(py)?;
-    }
+    let outcome = outcome.map_err(|error| raise(py, &error))?;
+    heart.report(py, watch)?;
     Ok(outcome)
 }

@@ -7,7 +7,7 @@ use crate::noise::TRANSFORM_ERROR;
 use crate::params::Params;
 use crate::share;
 use cipherblas_math::sample;
-use cipherblas_rlwe::{EvaluationKeys, Ntt, Poly, wire};
+use cipherblas_rlwe::{Basis, EvaluationKeys, Poly, wire};
 use cipherblas_scheme::hedge::{self, hedged};
 use cipherblas_scheme::sealed::{Opened, Stored};
 use cipherblas_scheme::wire::{KeyId, Reader, SchemeId};
@@ -157,8 +157,8 @@ impl SecretKey {
     /// The phase over the primes that decoding needs, in coefficients.
     fn phase(&self, ct: &Ciphertext) -> Poly<cipherblas_rlwe::Coeff> {
         let primes = encoder::decoding_primes(&self.params, ct.level);
-        let cut = |poly: &Poly<Ntt>| poly.truncated(primes);
-        self.key.phase(&[&cut(&ct.c0), &cut(&ct.c1)]).into_coeff()
+        let basis = Basis { q: primes, p: 0 };
+        self.key.phase_over(basis, &[&ct.c0, &ct.c1]).into_coeff()
     }
 
     fn decode(&self, ct: &Ciphertext, phase: &Poly<cipherblas_rlwe::Coeff>) -> Result<Vec<f64>> {

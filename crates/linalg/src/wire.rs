@@ -16,12 +16,16 @@ pub(crate) fn seal(
     shape: Writer,
     parts: impl Iterator<Item = Result<Vec<u8>>>,
 ) -> Result<Vec<u8>> {
+    let count = parts.size_hint().0;
     let mut writer = shape;
     let mut header = None;
     for bytes in parts {
         let bytes = bytes?;
         if header.is_none() {
             let inner = Header::peek(&bytes)?;
+            writer.reserve(cipherblas_scheme::wire::sealed_len(
+                64 + count * (bytes.len() + size_of::<u64>()),
+            ));
             header = Some(Header::new(kind, inner.scheme, inner.parameters, inner.key));
         }
         writer.bytes(&bytes);

@@ -353,3 +353,15 @@ impl Decrypt for SecretKey {
         self.decrypt(ct)
     }
 }
+
+impl Evaluator {
+    /// The public key that this computes under: nothing is checked or computed anew.
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey {
+            params: self.params.clone(),
+            id: self.id,
+            key: self.key.clone(),
+            blinding: self.blinding,
+        }
+    }
+}

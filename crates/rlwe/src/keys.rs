@@ -172,11 +172,23 @@ impl SecretKey {
     /// # Panics
     /// If `parts` is empty.
     pub fn phase(&self, parts: &[&Poly<Ntt>]) -> Poly<Ntt> {
+        let basis = parts.last().expect("a ciphertext has parts").basis();
+        self.phase_over(basis, parts)
+    }
+
+    /// [`phase`](Self::phase) modulo the primes of `basis` only, which every part must have: what decoding needs. No copies.
+    pub fn phase_over(&self, basis: Basis, parts: &[&Poly<Ntt>]) -> Poly<Ntt> {
         let (last, rest) = parts.split_last().expect("a ciphertext has parts");
-        let mut acc = (*last).clone().into_secret();
+        let mut acc = Poly::<Ntt>::dirty(&self.ring, basis).into_secret();
+        let Some((next, rest)) = rest.split_last() else {
+            acc.zip_with(last, |_, a, x| a.copy_from_slice(x));
+            return acc;
+        };
+        acc.fill_with_pair(last, &self.s, |m, a, x, s| m.mul(a, x, s));
+        acc.zip_with(next, |m, a, x| m.add_assign(a, x));
         for part in rest.iter().rev() {
             acc.zip_with(&self.s, |m, a, s| m.mul_assign(a, s));
-            acc.add_assign(part);
+            acc.zip_with(part, |m, a, x| m.add_assign(a, x));
         }
         acc
     }

@@ -43,16 +43,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Stops what it is given to, and counts what that has done. Shared by reference count; every thread may use it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Watch {
     stop: AtomicBool,
     operations: AtomicU64,
+    poll: Option<Box<dyn Fn(&Self) + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch")
+            .field("stop", &self.stop)
+            .field("operations", &self.operations)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Watch {
     /// A watch that has counted nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+    /// A watch that calls `poll` before each operation, on the thread that does it; it may [`stop`](Self::stop) the watch.
+    #[must_use]
+    pub fn polling(poll: impl Fn(&Self) + Send + Sync + 'static) -> Self {
+        Self {
+            poll: Some(Box::new(poll)),
+            ..Self::default()
+        }
     }
     /// No operation begins any more. Safe in a signal handler: one atomic store.
     pub fn stop(&self) {
@@ -71,10 +89,16 @@ impl Watch {
 
     /// Counts what was done outside of an evaluator, such as making a key.
     pub fn advance(&self, operations: u64) {
+        if let Some(poll) = &self.poll {
+            poll(self);
+        }
         self.operations.fetch_add(operations, Ordering::Relaxed);
     }
 
     fn look(&self) -> Result<()> {
+        if let Some(poll) = &self.poll {
+            poll(self);
+        }
         if self.stopped() {
             return Err(Error::Interrupted);
         }

@@ -127,12 +127,16 @@ impl VectorPacking {
                 "pass every ciphertext's slots, in order",
             ));
         }
-        Ok((0..len)
-            .map(|i| {
-                let (block, slot) = grid.place(i, 0);
-                blocks[block][slot]
-            })
-            .collect())
+        // `grid.place` without a division for each value.
+        let mut out = Vec::with_capacity(len);
+        for block in blocks {
+            let here = self.period.min(len - out.len());
+            match self.repeat {
+                1 => out.extend_from_slice(&block[..here]),
+                repeat => out.extend(block.iter().step_by(repeat).take(here)),
+            }
+        }
+        Ok(out)
     }
 
     pub(crate) fn grid(&self, len: usize) -> Grid {

@@ -164,26 +164,42 @@ pub fn seal(header: &Header, payload: &[u8]) -> Vec<u8> {
     seal_parts(header, &[payload])
 }
 
-/// As [`seal`], the payload being all parts one after another.
-pub(super) fn seal_parts(header: &Header, parts: &[&[u8]]) -> Vec<u8> {
-    let payload_len = parts.iter().map(|part| part.len()).sum::<usize>();
+/// As [`seal`], in the payload's own buffer: no second one where there is room for `sealed_len` bytes.
+pub(super) fn seal_in_place(header: &Header, mut payload: Vec<u8>) -> Vec<u8> {
+    let len = payload.len();
+    let payload_at = Header::LEN + len.div_ceil(CHUNK) * HASH;
+    payload.reserve_exact(payload_at);
+    payload.resize(payload_at + len, 0);
+    payload.copy_within(..len, payload_at);
+    finish(header, &mut payload, payload_at);
+    payload
+}
+
+/// Writes header and hashes before the payload that begins at `payload_at`.
+fn finish(header: &Header, out: &mut [u8], payload_at: usize) {
     let header = Header {
         version: VERSION,
-        payload_len: payload_len as u64,
+        payload_len: (out.len() - payload_at) as u64,
         ..*header
     };
     let start = header.to_bytes();
     let header_hash = array_at(&start, HASHED);
-    let payload_at = Header::LEN + payload_len.div_ceil(CHUNK) * HASH;
-    let mut out = Vec::with_capacity(payload_at + payload_len);
-    out.extend_from_slice(&start);
-    out.resize(payload_at, 0);
-    parts.iter().for_each(|part| out.extend_from_slice(part));
     let (before, payload) = out.split_at_mut(payload_at);
+    before[..Header::LEN].copy_from_slice(&start);
     let hashes = before[Header::LEN..].chunks_exact_mut(HASH);
     for (index, (hash, chunk)) in hashes.zip(payload.chunks(CHUNK)).enumerate() {
         hash.copy_from_slice(chunk_hash(&header_hash, index, chunk).as_bytes());
     }
+}
+
+/// As [`seal`], the payload being all parts one after another.
+pub(super) fn seal_parts(header: &Header, parts: &[&[u8]]) -> Vec<u8> {
+    let payload_len = parts.iter().map(|part| part.len()).sum::<usize>();
+    let payload_at = Header::LEN + payload_len.div_ceil(CHUNK) * HASH;
+    let mut out = Vec::with_capacity(payload_at + payload_len);
+    out.resize(payload_at, 0);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    finish(header, &mut out, payload_at);
     out
 }
 

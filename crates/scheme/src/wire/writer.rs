@@ -1,4 +1,4 @@
-use super::{Header, seal};
+use super::Header;
 
 /// Writes a payload.
 #[derive(Clone, Debug, Default)]
@@ -110,8 +110,13 @@ impl Writer {
         self.bytes
     }
 
+    /// Makes room for so many bytes.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes);
+    }
+
     /// The payload in an envelope.
     pub fn seal(self, header: &Header) -> Vec<u8> {
-        seal(header, &self.bytes)
+        super::envelope::seal_in_place(header, self.bytes)
     }
 }
