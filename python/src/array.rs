@@ -525,8 +525,9 @@ impl Array {
     fn sub(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
         self.and(py, Both::Sub, other, None)
     }
-    fn mul(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        self.and(py, Both::Mul, other, None)
+    #[pyo3(signature = (other, progress=None))]
+    fn mul(&self, py: Python<'_>, other: &Self, progress: Option<Py<PyAny>>) -> PyResult<Self> {
+        self.and(py, Both::Mul, other, progress)
     }
     #[pyo3(signature = (other, progress=None))]
     fn matmul(&self, py: Python<'_>, other: &Self, progress: Option<Py<PyAny>>) -> PyResult<Self> {
@@ -541,8 +542,14 @@ impl Array {
     fn rsub_plain(&self, py: Python<'_>, plain: Plain<'_>) -> PyResult<Self> {
         self.with(py, Mixed::ReverseSub, &plain, None)
     }
-    fn mul_plain(&self, py: Python<'_>, plain: Plain<'_>) -> PyResult<Self> {
-        self.with(py, Mixed::Mul, &plain, None)
+    #[pyo3(signature = (plain, progress=None))]
+    fn mul_plain(
+        &self,
+        py: Python<'_>,
+        plain: Plain<'_>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        self.with(py, Mixed::Mul, &plain, progress)
     }
     #[pyo3(signature = (plain, progress=None))]
     fn matmul_plain(
@@ -566,13 +573,15 @@ impl Array {
         Ok(self
             .derived(map!(&self.inner, a => computed(py, Effort::Pass, None, [a], |[a]| a.neg())?)))
     }
-    fn square(&self, py: Python<'_>) -> PyResult<Self> {
+    #[pyo3(signature = (progress=None))]
+    fn square(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<Self> {
         Ok(self.derived(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.square())?),
+            map!(&self.inner, a => computed(py, Effort::Heavy, progress, [a], |[a]| a.square())?),
         ))
     }
-    fn power(&self, py: Python<'_>, exponent: u32) -> PyResult<Self> {
-        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.power(exponent))?)))
+    #[pyo3(signature = (exponent, progress=None))]
+    fn power(&self, py: Python<'_>, exponent: u32, progress: Option<Py<PyAny>>) -> PyResult<Self> {
+        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, progress, [a], |[a]| a.power(exponent))?)))
     }
     #[pyo3(signature = (coefficients, progress=None))]
     fn polynomial(
@@ -597,26 +606,37 @@ impl Array {
         }
         Ok(self.derived(map!(&self.inner, a => evaluate(py, a, &coefficients, progress)?)))
     }
-    #[pyo3(signature = (axis=None))]
-    fn sum(&self, py: Python<'_>, axis: Option<usize>) -> PyResult<Self> {
+    #[pyo3(signature = (axis=None, progress=None))]
+    fn sum(
+        &self,
+        py: Python<'_>,
+        axis: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         Ok(self.derived(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.sum(axis))?),
+            map!(&self.inner, a => computed(py, Effort::Heavy, progress, [a], |[a]| a.sum(axis))?),
         ))
     }
-    #[pyo3(signature = (axis=None))]
-    fn mean(&self, py: Python<'_>, axis: Option<usize>) -> PyResult<Self> {
+    #[pyo3(signature = (axis=None, progress=None))]
+    fn mean(
+        &self,
+        py: Python<'_>,
+        axis: Option<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         fn mean<S: Watched + Scheme<Value = f64>>(
             py: Python<'_>,
             array: &EncryptedArray<S>,
             axis: Option<usize>,
+            progress: Option<Py<PyAny>>,
         ) -> PyResult<EncryptedArray<S>> {
-            computed(py, Effort::Heavy, None, [array], |[a]| a.mean(axis))
+            computed(py, Effort::Heavy, progress, [array], |[a]| a.mean(axis))
         }
         let inner = match &self.inner {
-            AnyArray::Ckks(a) => AnyArray::Ckks(mean(py, a, axis)?),
-            AnyArray::Paillier(a) => AnyArray::Paillier(mean(py, a, axis)?),
-            AnyArray::PlannedReal(a) => AnyArray::PlannedReal(mean(py, a, axis)?),
-            AnyArray::PlannedSums(a) => AnyArray::PlannedSums(mean(py, a, axis)?),
+            AnyArray::Ckks(a) => AnyArray::Ckks(mean(py, a, axis, progress)?),
+            AnyArray::Paillier(a) => AnyArray::Paillier(mean(py, a, axis, progress)?),
+            AnyArray::PlannedReal(a) => AnyArray::PlannedReal(mean(py, a, axis, progress)?),
+            AnyArray::PlannedSums(a) => AnyArray::PlannedSums(mean(py, a, axis, progress)?),
             AnyArray::Bfv(_) | AnyArray::PlannedInteger(_) => {
                 let hint = "integers have no fractions: use `sum`, and divide what was decrypted";
                 return Err(unsupported(py, "bfv", "mean", hint));
@@ -627,7 +647,13 @@ impl Array {
     fn transpose(&self, py: Python<'_>) -> PyResult<Self> {
         Ok(self.derived(map!(&self.inner, a => short(py, || a.transpose())?)))
     }
-    fn slice(&self, py: Python<'_>, index: Vec<Along>) -> PyResult<Self> {
+    #[pyo3(signature = (index, progress=None))]
+    fn slice(
+        &self,
+        py: Python<'_>,
+        index: Vec<Along>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         let index: Vec<Index> = index
             .into_iter()
             .map(|(start, len, step)| match len {
@@ -636,17 +662,35 @@ impl Array {
             })
             .collect();
         Ok(self.derived(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.slice(&index))?),
+            map!(&self.inner, a => computed(py, Effort::Heavy, progress, [a], |[a]| a.slice(&index))?),
         ))
     }
-    fn reshape(&self, py: Python<'_>, shape: Vec<usize>) -> PyResult<Self> {
-        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.reshape(&shape))?)))
+    #[pyo3(signature = (shape, progress=None))]
+    fn reshape(
+        &self,
+        py: Python<'_>,
+        shape: Vec<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, progress, [a], |[a]| a.reshape(&shape))?)))
     }
-    fn broadcast_to(&self, py: Python<'_>, shape: Vec<usize>) -> PyResult<Self> {
-        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| a.broadcast_to(&shape))?)))
+    #[pyo3(signature = (shape, progress=None))]
+    fn broadcast_to(
+        &self,
+        py: Python<'_>,
+        shape: Vec<usize>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(self.derived(map!(&self.inner, a => computed(py, Effort::Heavy, progress, [a], |[a]| a.broadcast_to(&shape))?)))
     }
     /// The same values in another packing of the same number of dimensions.
-    fn repack(&self, py: Python<'_>, packing: &Packing) -> PyResult<Self> {
+    #[pyo3(signature = (packing, progress=None))]
+    fn repack(
+        &self,
+        py: Python<'_>,
+        packing: &Packing,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         fn moved<S: Watched>(
             a: &EncryptedArray<S>,
             packing: ArrayPacking,
@@ -664,7 +708,7 @@ impl Array {
         }
         let to = packing.inner;
         Ok(self.derived(
-            map!(&self.inner, a => computed(py, Effort::Heavy, None, [a], |[a]| moved(a, to))?),
+            map!(&self.inner, a => computed(py, Effort::Heavy, progress, [a], |[a]| moved(a, to))?),
         ))
     }
     fn lower_to(&self, py: Python<'_>, depth: usize) -> PyResult<Self> {
@@ -674,11 +718,18 @@ impl Array {
     }
 
     #[staticmethod]
-    fn concatenate(py: Python<'_>, parts: Vec<PyRef<'_, Self>>, axis: usize) -> PyResult<Self> {
+    #[pyo3(signature = (parts, axis, progress=None))]
+    fn concatenate(
+        py: Python<'_>,
+        parts: Vec<PyRef<'_, Self>>,
+        axis: usize,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         fn join<'a, S: Watched>(
             py: Python<'_>,
             parts: &[PyRef<'a, Array>],
             axis: usize,
+            progress: Option<Py<PyAny>>,
             this: impl Fn(&AnyArray) -> Option<&EncryptedArray<S>>,
         ) -> PyResult<EncryptedArray<S>> {
             let arrays = parts
@@ -689,7 +740,7 @@ impl Array {
                         .ok_or_else(|| two_kinds(py, &parts[0].inner, &p.inner))
                 })
                 .collect::<PyResult<Vec<_>>>()?;
-            let job = Job::new(None, None);
+            let job = Job::new(progress, None);
             let watch = &job.watch;
             long(py, &job, || {
                 let evaluator = arrays[0].evaluator().clone();
@@ -713,7 +764,7 @@ impl Array {
                         expected: "at least one".into(),
                         hint: "empty arrays have no encryption",
                     })),
-                    $(Some(AnyArray::$variant(_)) => AnyArray::$variant(join(py, &parts, axis, |p| match p {
+                    $(Some(AnyArray::$variant(_)) => AnyArray::$variant(join(py, &parts, axis, progress, |p| match p {
                         AnyArray::$variant(a) => Some(a),
                         _ => None,
                     })?),)*

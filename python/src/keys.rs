@@ -247,6 +247,16 @@ impl SecretKey {
     }
 }
 
+/// Counts a step, and says whether there is to be another.
+fn verdict(watch: &Watch) -> ControlFlow<()> {
+    watch.advance(1);
+    if watch.stopped() {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
 /// Decrypts values; with noise on top if they are to be shown to others.
 fn decrypted<'py, K, S>(
     py: Python<'py>,
@@ -288,7 +298,9 @@ impl SecretKey {
                 AnyParams::Ckks(p) => AnySecret::Ckks(ckks::SecretKey::generate(p, &mut rng)?),
                 AnyParams::Bfv(p) => AnySecret::Bfv(bfv::SecretKey::generate(p, &mut rng)?),
                 AnyParams::Paillier(p) => {
-                    AnySecret::Paillier(Box::new(paillier::SecretKey::generate(p, &mut rng)?))
+                    let step = || verdict(&job.watch);
+                    let key = paillier::SecretKey::generate_with_progress(p, &mut rng, step)?;
+                    AnySecret::Paillier(Box::new(key))
                 }
             })
         })?;
@@ -349,14 +361,7 @@ impl SecretKey {
         );
         let watch = Arc::clone(&job.watch);
         let evaluator = long(py, &job, || {
-            let step = |_: usize, _: usize| {
-                watch.advance(1);
-                if watch.stopped() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            };
+            let step = |_: usize, _: usize| verdict(&watch);
             Ok(match &self.inner {
                 AnySecret::Ckks(k) => {
                     let keys = k.evaluation_keys_with_progress(&set, &mut rng, step)?;

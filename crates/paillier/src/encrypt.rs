@@ -11,7 +11,7 @@ use cipherblas_scheme::capability::check_period;
 use cipherblas_scheme::hedge::{Generator, derived, hedged};
 use cipherblas_scheme::sealed::{Opened, Stored};
 use cipherblas_scheme::wire::{KeyId, Reader, SchemeId};
-use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, Result};
+use cipherblas_scheme::{Decrypt, Encrypt, Error, ErrorBound, Result, Verdict};
 use num_bigint::BigUint;
 use rand::CryptoRng;
 use std::fmt;
@@ -178,11 +178,29 @@ impl SecretKey {
     /// # Errors
     /// `Parameter` if the generator is broken.
     pub fn generate<R: CryptoRng + ?Sized>(params: &Params, rng: &mut R) -> Result<Self> {
+        Self::generate_with_progress(params, rng, || ())
+    }
+    /// As [`generate`](Self::generate); `progress` is called before each candidate for a prime is tested, and may stop the
+    /// search. How many there will be is not known.
+    ///
+    /// # Errors
+    /// `Parameter` if the generator is broken; `Interrupted` if `progress` said so.
+    pub fn generate_with_progress<R: CryptoRng + ?Sized, V: Verdict>(
+        params: &Params,
+        rng: &mut R,
+        mut progress: impl FnMut() -> V,
+    ) -> Result<Self> {
         let bits = u64::from(params.bits());
         let key = if params.is_insecure() {
             keys::SecretKey::insecure_generate(bits, rng)?
         } else {
-            keys::SecretKey::generate(bits, rng)?
+            keys::SecretKey::generate_with_progress(bits, rng, &mut || {
+                if progress().goes_on() {
+                    Ok(())
+                } else {
+                    Err(Error::Interrupted)
+                }
+            })?
         };
         Self::assemble(params, key)
     }

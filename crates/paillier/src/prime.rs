@@ -218,11 +218,14 @@ pub(crate) struct StructuredPrime {
 /// Draws a prime of `bits` bits, the top two set, with a known factorization of `p - 1`; proven once it has a
 /// [`generator`].
 ///
+/// `look` is called before each candidate is tested, and may stop the search.
+///
 /// # Errors
-/// `Parameter` if the generator is broken.
+/// `Parameter` if the generator is broken; what `look` returns.
 pub(crate) fn structured_prime<R: CryptoRng + ?Sized>(
     bits: u64,
     rng: &mut R,
+    look: &mut dyn FnMut() -> Result<()>,
 ) -> Result<StructuredPrime> {
     let len = limbs_for(bits);
     let q_bits = (bits - COFACTOR_BITS) as usize;
@@ -233,6 +236,7 @@ pub(crate) fn structured_prime<R: CryptoRng + ?Sized>(
         set_bit(&mut q, q_bits - 1);
         set_bit(&mut q, q_bits - 2);
         q[0] |= 3;
+        look()?;
         if is_prime(&q, rng)? {
             break;
         }
@@ -249,6 +253,7 @@ pub(crate) fn structured_prime<R: CryptoRng + ?Sized>(
         {
             continue;
         }
+        look()?;
         // One round finds composites; that a generator is found proves the prime.
         if has_small_factor(&p, SIEVE_LIMIT) == 0 && is_probable_prime(&p, 1, rng)? {
             return Ok(StructuredPrime { p, cofactor });

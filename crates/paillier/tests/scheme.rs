@@ -520,3 +520,40 @@ fn only_sums_under_the_interface_of_all_schemes() {
         assert_eq!(key.decrypt(&copy).unwrap(), values);
     }
 }
+
+#[test]
+fn key_generation_can_be_stopped() {
+    use std::ops::ControlFlow;
+    let params = Params::builder().bits(2048).build().unwrap();
+    let mut looks = 0;
+    let stopped =
+        SecretKey::generate_with_progress(&params, &mut ChaCha20Rng::seed_from_u64(1), || {
+            looks += 1;
+            if looks < 3 {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+    assert!(matches!(stopped, Err(Error::Interrupted)));
+    assert_eq!(looks, 3);
+}
+
+#[test]
+fn fingerprints_bind_parameters() {
+    let s = setup(&params(1));
+    let other = Params::builder()
+        .insecure_bits(512)
+        .fraction_bits(16)
+        .integer_bits(12)
+        .value_bits(4)
+        .depth(1)
+        .build()
+        .unwrap();
+    let same = PublicKey::from_bytes(s.public.params(), &s.public.to_bytes()).unwrap();
+    assert_eq!(same.fingerprint(), s.public.fingerprint());
+    let modulus = s.public.key().n();
+    let elsewhere = PublicKey::from_modulus(&other, modulus).unwrap();
+    assert_eq!(elsewhere.id(), s.public.id());
+    assert_ne!(elsewhere.fingerprint(), s.public.fingerprint());
+}

@@ -42,12 +42,14 @@ use crate::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+type Poll = Box<dyn Fn(&Watch) + Send + Sync>;
+
 /// Stops what it is given to, and counts what that has done. Shared by reference count; every thread may use it.
 #[derive(Default)]
 pub struct Watch {
     stop: AtomicBool,
     operations: AtomicU64,
-    poll: Option<Box<dyn Fn(&Self) + Send + Sync>>,
+    poll: Option<Poll>,
 }
 
 impl std::fmt::Debug for Watch {

@@ -65,17 +65,33 @@ impl SecretKey {
     /// # Errors
     /// `Parameter` for another length, or if the generator is broken.
     pub fn generate<R: CryptoRng + ?Sized>(bits: u64, rng: &mut R) -> Result<Self> {
-        Self::draw(bits, MIN_BITS, rng)
+        Self::draw(bits, MIN_BITS, rng, &mut || Ok(()))
+    }
+    /// As [`generate`](Self::generate); `look` is called before each candidate for a prime is tested, and may stop the search.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate), and what `look` returns.
+    pub fn generate_with_progress<R: CryptoRng + ?Sized>(
+        bits: u64,
+        rng: &mut R,
+        look: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Self> {
+        Self::draw(bits, MIN_BITS, rng, look)
     }
     /// As [`generate`](Self::generate), from 128 bits: for tests only.
     ///
     /// # Errors
     /// As [`generate`](Self::generate).
     pub fn insecure_generate<R: CryptoRng + ?Sized>(bits: u64, rng: &mut R) -> Result<Self> {
-        Self::draw(bits, INSECURE_MIN_BITS, rng)
+        Self::draw(bits, INSECURE_MIN_BITS, rng, &mut || Ok(()))
     }
 
-    fn draw<R: CryptoRng + ?Sized>(bits: u64, least: u64, rng: &mut R) -> Result<Self> {
+    fn draw<R: CryptoRng + ?Sized>(
+        bits: u64,
+        least: u64,
+        rng: &mut R,
+        look: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Self> {
         check_bits(bits, least)?;
         if !bits.is_multiple_of(64) {
             return Err(Error::Parameter {
@@ -85,9 +101,9 @@ impl SecretKey {
                 hint: "2048, 3072 and 4096 are usual",
             });
         }
-        let p = prime::structured_prime(bits / 2, rng)?;
+        let p = prime::structured_prime(bits / 2, rng, look)?;
         loop {
-            let q = prime::structured_prime(bits / 2, rng)?;
+            let q = prime::structured_prime(bits / 2, rng, look)?;
             if p.cofactor != q.cofactor && far_apart(&p.p, &q.p, bits / 2) {
                 let cofactors = Some((p.cofactor, q.cofactor));
                 return Self::assemble(&p.p, &q.p, cofactors, Origin::Drawn, rng);
