@@ -68,9 +68,18 @@ pub(crate) fn paillier_context(evaluator: &AdditiveOnly<paillier::Evaluator>) ->
 }
 
 /// Bytes of one object after those of the parameters that it is read with.
+///
+/// A kilobyte of parameters can ask for tables of hundreds of megabytes. A coefficient of a polynomial takes a byte and more,
+/// so that whoever asks for a large degree has to send as much; only an empty set of keys is small at any degree, and
+/// goes up to `SMALL`.
 fn unbundle(bytes: &[u8], insecure: bool) -> Result<(AnyParams, &[u8])> {
+    const SMALL: usize = 1 << 16;
     let (params, object) = open_bundle(bytes)?;
-    Ok((AnyParams::from_bytes(params, insecure)?, object))
+    let largest_degree = object.len().max(SMALL);
+    Ok((
+        AnyParams::from_bytes_within(params, insecure, largest_degree)?,
+        object,
+    ))
 }
 
 /// How an array is encrypted.

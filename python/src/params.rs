@@ -61,11 +61,24 @@ impl AnyParams {
 
     /// Reads parameters of any scheme; those without security only if they are asked for.
     pub(crate) fn from_bytes(bytes: &[u8], insecure: bool) -> cipherblas::Result<Self> {
+        Self::from_bytes_within(bytes, insecure, usize::MAX)
+    }
+
+    /// As `from_bytes`, refusing larger ring degrees before any table is made; test parameters are not limited.
+    pub(crate) fn from_bytes_within(
+        bytes: &[u8],
+        insecure: bool,
+        largest_degree: usize,
+    ) -> cipherblas::Result<Self> {
         use cipherblas::scheme::wire::{Header, SchemeId};
         match (Header::peek(bytes)?.scheme, insecure) {
-            (SchemeId::Ckks, false) => ckks::Params::from_bytes(bytes).map(Self::Ckks),
+            (SchemeId::Ckks, false) => {
+                ckks::Params::from_bytes_within(bytes, largest_degree).map(Self::Ckks)
+            }
             (SchemeId::Ckks, true) => ckks::Params::insecure_from_bytes(bytes).map(Self::Ckks),
-            (SchemeId::Bfv, false) => bfv::Params::from_bytes(bytes).map(Self::Bfv),
+            (SchemeId::Bfv, false) => {
+                bfv::Params::from_bytes_within(bytes, largest_degree).map(Self::Bfv)
+            }
             (SchemeId::Bfv, true) => bfv::Params::insecure_from_bytes(bytes).map(Self::Bfv),
             (SchemeId::Paillier, false) => paillier::Params::from_bytes(bytes).map(Self::Paillier),
             (SchemeId::Paillier, true) => {

@@ -292,3 +292,15 @@ def test_printed_parameters(ctx):
     assert "<pre>" in ctx.sk.params._repr_html_()
     for thing in (ctx.ek, ctx.sk.public_key()):
         assert ctx.sk.key_id[:8] in repr(thing)
+
+
+def test_a_kilobyte_does_not_ask_for_the_largest_tables():
+    """Keys of degree 2^17 are long; a message that is not is refused before the tables of such parameters are made."""
+    params = cb.CkksParams(depth=40)
+    assert params.degree == 2**17
+    sk = cb.SecretKey.generate(params)
+    keys = sk.evaluation_keys(plan=cb.plan(lambda x: x + 1.0, x=(3,), params=params))
+    with pytest.raises(cb.WireError, match="degree"):
+        cb.EvaluationKeys.from_bytes(keys.to_bytes())
+    public = cb.PublicKey.from_bytes(sk.public_key().to_bytes())
+    assert public.key_id == sk.key_id
