@@ -38,6 +38,7 @@ use std::fmt;
 pub struct Plan {
     slots: usize,
     depth: usize,
+    levels: usize,
     keys: KeySet,
     counts: Counts,
     inputs: usize,
@@ -236,9 +237,26 @@ impl Plan {
     pub fn slots(&self) -> usize {
         self.slots
     }
-    /// Multiplications one after another: the depth that fresh ciphertexts need.
+    /// Multiplications one after another: the depth that fresh ciphertexts need. What inputs of less depth than the rest, and
+    /// ciphertexts lowered on purpose, gave up counts as well; for [`levels`](Self::levels) it does not.
     pub fn depth(&self) -> usize {
         self.depth
+    }
+    /// Multiplications one after another, whatever depth inputs were declared with and ciphertexts lowered to.
+    ///
+    /// ```
+    /// use cipherblas_linalg::plan::Plan;
+    /// use cipherblas_linalg::EncryptOptions;
+    ///
+    /// let plan = Plan::trace(4096, 8, |t| {
+    ///     let x = t.vector(100, &EncryptOptions::new().depth(2))?;
+    ///     x.square().map(drop)
+    /// })?;
+    /// assert_eq!((plan.depth(), plan.levels()), (7, 1));
+    /// # Ok::<(), cipherblas_scheme::Error>(())
+    /// ```
+    pub fn levels(&self) -> usize {
+        self.levels
     }
     /// The evaluation keys: exactly those that are used.
     pub fn keys(&self) -> &KeySet {
@@ -330,6 +348,7 @@ impl Plan {
         Ok(Self {
             slots: self.slots,
             depth: self.depth.max(other.depth),
+            levels: self.levels.max(other.levels),
             keys: self.keys.clone().union(&other.keys),
             inputs: self.inputs + other.inputs,
             magnitude: self.magnitude.max(other.magnitude),

@@ -45,13 +45,16 @@ struct Trace {
     counts: Counts,
     inputs: usize,
     least_depth: usize,
+    levels: usize,
     magnitude: f64,
 }
 
-/// A ciphertext without a value: its depth, and a bound on the values.
+/// A ciphertext without a value: its depth, the levels that led to it, and a bound on the values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TracedCiphertext {
     depth: usize,
+    /// Multiplications one after another since the inputs.
+    levels: usize,
     /// Infinite if an input declared no bound.
     magnitude: f64,
 }
@@ -66,6 +69,11 @@ pub struct TracedPlaintext {
 /// Product of two bounds, one of which may be infinite.
 fn times(a: f64, b: f64) -> f64 {
     if a == 0.0 || b == 0.0 { 0.0 } else { a * b }
+}
+
+/// Multiplications one after another that led to any of them.
+fn longest(cts: &[&TracedCiphertext]) -> usize {
+    cts.iter().map(|ct| ct.levels).max().unwrap_or(0)
 }
 
 /// The largest absolute value.
@@ -88,6 +96,7 @@ impl<V: Value> Tracer<V> {
             counts: Counts::default(),
             inputs: 0,
             least_depth: max_depth,
+            levels: 0,
             magnitude: 0.0,
         };
         Ok(Self {
@@ -104,6 +113,7 @@ impl<V: Value> Tracer<V> {
         Plan {
             slots: self.slots,
             depth: self.max_depth - trace.least_depth,
+            levels: trace.levels,
             keys: trace.keys.clone(),
             counts: trace.counts,
             inputs: trace.inputs,
@@ -112,10 +122,14 @@ impl<V: Value> Tracer<V> {
     }
 
     /// Notes a bound on values, and hands back the ciphertext.
-    fn made(&self, depth: usize, magnitude: f64) -> TracedCiphertext {
+    fn made(&self, depth: usize, levels: usize, magnitude: f64) -> TracedCiphertext {
         let mut trace = self.trace();
         trace.magnitude = trace.magnitude.max(magnitude);
-        TracedCiphertext { depth, magnitude }
+        TracedCiphertext {
+            depth,
+            levels,
+            magnitude,
+        }
     }
 
     fn trace(&self) -> MutexGuard<'_, Trace> {
@@ -138,7 +152,7 @@ impl<V: Value> Tracer<V> {
         }
         self.trace().inputs += count;
         let magnitude = options.bound_given().unwrap_or(f64::INFINITY);
-        Ok(vec![self.made(depth, magnitude); count])
+        Ok(vec![self.made(depth, 0, magnitude); count])
     }
 
     /// An encrypted vector of `len` values that are not known.
@@ -195,11 +209,12 @@ impl<V: Value> Tracer<V> {
         EncryptedBatch::from_ciphertexts(self.clone(), shape, packing, cts)
     }
 
-    /// The result of something that takes a level of `depth`.
+    /// The result of something that takes a level of `depth`, from ciphertexts that took `levels`.
     fn spend(
         &self,
         operation: &'static str,
         depth: usize,
+        levels: usize,
         magnitude: f64,
     ) -> Result<TracedCiphertext> {
         let Some(depth) = depth.checked_sub(1) else {
@@ -211,8 +226,9 @@ impl<V: Value> Tracer<V> {
         };
         let mut trace = self.trace();
         trace.least_depth = trace.least_depth.min(depth);
+        trace.levels = trace.levels.max(levels + 1);
         drop(trace);
-        Ok(self.made(depth, magnitude))
+        Ok(self.made(depth, levels + 1, magnitude))
     }
 
     /// Writes down steps; returns how many need a key.
@@ -236,6 +252,7 @@ impl<V: Value> Tracer<V> {
     ) -> Result<TracedCiphertext> {
         check_pairs(operation, a.len(), b.len())?;
         let depths = a.iter().chain(b).map(|ct| ct.depth);
+        let levels = longest(a).max(longest(b));
         let magnitude = a
             .iter()
             .zip(b)
@@ -244,6 +261,7 @@ impl<V: Value> Tracer<V> {
         let out = self.spend(
             operation,
             depths.fold(self.max_depth, usize::min),
+            levels,
             magnitude,
         )?;
         let mut trace = self.trace();
@@ -280,7 +298,7 @@ impl<V: Value> Scheme for Tracer<V> {
         }
         Ok(TracedCiphertext {
             depth,
-            magnitude: ct.magnitude,
+            ..ct.clone()
         })
     }
     fn check(&self, ct: &TracedCiphertext) -> Result<()> {
@@ -298,7 +316,11 @@ impl<V: Value> Scheme for Tracer<V> {
 impl<V: Value> Add for Tracer<V> {
     fn add(&self, a: &TracedCiphertext, b: &TracedCiphertext) -> Result<TracedCiphertext> {
         self.trace().counts.additions += 1;
-        Ok(self.made(a.depth.min(b.depth), a.magnitude + b.magnitude))
+        Ok(self.made(
+            a.depth.min(b.depth),
+            a.levels.max(b.levels),
+            a.magnitude + b.magnitude,
+        ))
     }
     fn sub(&self, a: &TracedCiphertext, b: &TracedCiphertext) -> Result<TracedCiphertext> {
         self.add(a, b)
@@ -312,7 +334,7 @@ impl<V: Value> AddPlain for Tracer<V> {
     fn add_plain(&self, ct: &TracedCiphertext, values: &[V]) -> Result<TracedCiphertext> {
         check_period("add_plain", values.len(), self.slots)?;
         self.trace().counts.additions += 1;
-        Ok(self.made(ct.depth, ct.magnitude + largest(values)))
+        Ok(self.made(ct.depth, ct.levels, ct.magnitude + largest(values)))
     }
 }
 
@@ -358,7 +380,7 @@ impl<V: Value> MulPlain for Tracer<V> {
             .zip(plains)
             .map(|(c, p)| times(c.magnitude, p.magnitude))
             .sum();
-        self.spend(operation, depth, magnitude)
+        self.spend(operation, depth, longest(cts), magnitude)
     }
 }
 
@@ -376,7 +398,7 @@ impl<V: Value> Combine for Tracer<V> {
                 let magnitude = terms
                     .map(|(w, ct)| times(w.magnitude(), ct.magnitude))
                     .sum();
-                self.spend("combine", depth, magnitude)
+                self.spend("combine", depth, longest(cts), magnitude)
             })
             .collect::<Result<_>>()?;
         let mut trace = self.trace();
@@ -421,7 +443,8 @@ impl<V: Value> Rotate for Tracer<V> {
         trace.counts.additions += cts.len() as u64 - 1;
         drop(trace);
         let depth = cts.iter().map(|c| c.depth).fold(self.max_depth, usize::min);
-        Ok(self.made(depth, cts.iter().map(|c| c.magnitude).sum()))
+        let magnitude = cts.iter().map(|c| c.magnitude).sum();
+        Ok(self.made(depth, longest(cts), magnitude))
     }
     /// Whether a kernel that has the choice should use this step.
     fn can_rotate(&self, step: i64) -> bool {
