@@ -310,6 +310,39 @@ impl Params {
             AnyParams::Paillier(p) => Some(p.fraction_bits()),
         }
     }
+    /// Values are at most two to this power (CKKS, Paillier).
+    #[getter]
+    fn integer_bits(&self) -> Option<u32> {
+        match &self.inner {
+            AnyParams::Ckks(p) => Some(p.integer_bits()),
+            AnyParams::Bfv(_) => None,
+            AnyParams::Paillier(p) => Some(p.integer_bits()),
+        }
+    }
+    /// What `CkksParams` takes besides: room for shared results.
+    #[getter]
+    fn sharing(&self) -> Option<u32> {
+        match &self.inner {
+            AnyParams::Ckks(p) => Some(p.sharing_queries()),
+            AnyParams::Bfv(_) | AnyParams::Paillier(_) => None,
+        }
+    }
+    /// What `BfvParams` takes besides: bits of a signed integer, bits of the numbers of terms.
+    #[getter]
+    fn integers(&self) -> Option<(u32, u32)> {
+        match &self.inner {
+            AnyParams::Bfv(p) => Some((p.plaintext_bits(), p.headroom_bits())),
+            AnyParams::Ckks(_) | AnyParams::Paillier(_) => None,
+        }
+    }
+    /// What `PaillierParams` takes besides: bits of fresh values, and how many of them can be summed.
+    #[getter]
+    fn sums(&self) -> Option<(u32, u64)> {
+        match &self.inner {
+            AnyParams::Paillier(p) => Some((p.value_bits(), p.terms())),
+            AnyParams::Ckks(_) | AnyParams::Bfv(_) => None,
+        }
+    }
     #[getter]
     fn ciphertext_bytes(&self) -> usize {
         self.inner.ciphertext_bytes()

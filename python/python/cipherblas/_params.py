@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from cipherblas import _core as _native
 from cipherblas._bytes import Buffer, as_bytes
@@ -21,6 +21,8 @@ class Params:
 
     __slots__ = ("_core",)
     _core: _native.Params
+    #: The setting that bounds values, and the most that it takes.
+    _bits: ClassVar[tuple[str, int]]
 
     @classmethod
     def _wrap(cls, core: _native.Params) -> Params:
@@ -102,6 +104,10 @@ class Params:
     def _settings(self) -> str:
         return f"depth={self.depth}"
 
+    def _of_depth(self, depth: int) -> Params:
+        """Parameters of another depth, and else of the same settings."""
+        raise NotImplementedError
+
     def __repr__(self) -> str:
         insecure = ", INSECURE" if self._core.insecure else ""
         return f"{type(self).__name__}({self._settings()}{insecure}, id={self.id[:8]})"
@@ -171,6 +177,7 @@ class CkksParams(Params):
     """
 
     __slots__ = ()
+    _bits = ("integer_bits", 40)
 
     def __init__(
         self,
@@ -224,9 +231,39 @@ class CkksParams(Params):
         assert bits is not None
         return bits
 
+    @property
+    def integer_bits(self) -> int:
+        """Results are below ``2**integer_bits`` in absolute value: ``max_value``."""
+        bits = self._core.integer_bits
+        assert bits is not None
+        return bits
+
+    @property
+    def sharing(self) -> int:
+        """Results of each key that can be decrypted with ``share=True``."""
+        results = self._core.sharing
+        assert results is not None
+        return results
+
     def _settings(self) -> str:
+        sharing = f", sharing={self.sharing}" if self.sharing else ""
         return (
-            f"depth={self.depth}, precision_bits={self.precision_bits}, degree={self.degree}, security={self.security}"
+            f"depth={self.depth}, precision_bits={self.precision_bits}, integer_bits={self.integer_bits}{sharing}, "
+            f"degree={self.degree}, security={self.security}"
+        )
+
+    def _of_depth(self, depth: int) -> CkksParams:
+        settings = (depth, self.precision_bits)
+        if self.security is None:
+            return CkksParams.insecure_degree(
+                self.degree, *settings, integer_bits=self.integer_bits, sharing=self.sharing
+            )
+        return CkksParams(
+            *settings,
+            integer_bits=self.integer_bits,
+            security=self.security,
+            slots=self.slots,
+            sharing=self.sharing,
         )
 
 
@@ -258,6 +295,7 @@ class BfvParams(Params):
     """
 
     __slots__ = ()
+    _bits = ("plaintext_bits", 62)
 
     def __init__(
         self,
@@ -296,8 +334,32 @@ class BfvParams(Params):
         )
         return params
 
+    def _integers(self) -> tuple[int, int]:
+        bits = self._core.integers
+        assert bits is not None
+        return bits
+
+    @property
+    def plaintext_bits(self) -> int:
+        """Integers are below ``2**(plaintext_bits - 1)`` in absolute value: ``max_value``."""
+        return self._integers()[0]
+
+    @property
+    def headroom_bits(self) -> int:
+        """Along a path through the computation, the numbers of terms that are summed may multiply to ``2**headroom_bits``."""
+        return self._integers()[1]
+
     def _settings(self) -> str:
-        return f"depth={self.depth}, values below {self.max_value:.0f}, degree={self.degree}, security={self.security}"
+        return (
+            f"depth={self.depth}, plaintext_bits={self.plaintext_bits}, headroom_bits={self.headroom_bits}, "
+            f"degree={self.degree}, security={self.security}"
+        )
+
+    def _of_depth(self, depth: int) -> BfvParams:
+        settings = (depth, self.plaintext_bits)
+        if self.security is None:
+            return BfvParams.insecure_degree(self.degree, *settings, headroom_bits=self.headroom_bits)
+        return BfvParams(*settings, headroom_bits=self.headroom_bits, security=self.security, slots=self.slots)
 
 
 class PaillierParams(Params):
@@ -329,6 +391,7 @@ class PaillierParams(Params):
     """
 
     __slots__ = ()
+    _bits = ("integer_bits", 60)
 
     def __init__(
         self,
@@ -377,8 +440,51 @@ class PaillierParams(Params):
         assert bits is not None
         return bits
 
+    def _sums(self) -> tuple[int, int]:
+        sums = self._core.sums
+        assert sums is not None
+        return sums
+
+    @property
+    def bits(self) -> int:
+        """Bits of the modulus."""
+        return self._core.degree
+
+    @property
+    def value_bits(self) -> int:
+        """Fresh values are at most ``2**value_bits`` in absolute value where no bound is declared."""
+        return self._sums()[0]
+
+    @property
+    def integer_bits(self) -> int:
+        """Values and results are at most ``2**integer_bits`` in absolute value: ``max_value``."""
+        bits = self._core.integer_bits
+        assert bits is not None
+        return bits
+
+    @property
+    def terms(self) -> int:
+        """Fresh values at their default bound that can be summed: ``2**(integer_bits - value_bits)``."""
+        return self._sums()[1]
+
     def _settings(self) -> str:
-        return f"bits={self.degree}, fraction_bits={self.fraction_bits}, depth={self.depth}"
+        return (
+            f"bits={self.bits}, fraction_bits={self.fraction_bits}, value_bits={self.value_bits}, "
+            f"integer_bits={self.integer_bits}, depth={self.depth}"
+        )
+
+    def _of_depth(self, depth: int) -> PaillierParams:
+        if self._core.insecure:
+            return PaillierParams.insecure_bits(
+                self.bits, self.fraction_bits, integer_bits=self.integer_bits, depth=depth
+            )
+        return PaillierParams(
+            self.bits,
+            self.fraction_bits,
+            value_bits=self.value_bits,
+            integer_bits=self.integer_bits,
+            depth=depth,
+        )
 
 
 def _whole(name: str, value: int) -> int:
