@@ -39,16 +39,19 @@ pub(crate) struct Plan {
     params: AnyParams,
 }
 
-/// Runs `computation(arrays)` on arrays without values, and writes down what it asks for.
+/// Runs `computation(arrays)` on arrays without values, and writes down what it asks for. With `depth`, over so much depth in
+/// place of that of the parameters.
 #[pyfunction]
+#[pyo3(signature = (params, inputs, computation, depth = None))]
 pub(crate) fn trace(
     py: Python<'_>,
     params: &Params,
     inputs: Vec<Input>,
     computation: &Bound<'_, PyAny>,
+    depth: Option<usize>,
 ) -> PyResult<Plan> {
     let any = &params.inner;
-    let (slots, depth) = (any.slots(), any.depth());
+    let (slots, depth) = (any.slots(), depth.unwrap_or(any.depth()));
     // What the computation itself raises goes to the caller as it is.
     let mut raised = None;
     let mut call = |arrays: Vec<Array>| -> Result<()> {
@@ -110,14 +113,8 @@ fn arrays<V: Value>(
 #[pymethods]
 impl Plan {
     #[getter]
-    fn params(&self) -> Params {
-        Params {
-            inner: self.params.clone(),
-        }
-    }
-    #[getter]
     fn depth(&self) -> usize {
-        self.inner.depth()
+        self.inner.levels()
     }
     #[getter]
     fn input_ciphertexts(&self) -> usize {
@@ -130,11 +127,6 @@ impl Plan {
     #[getter]
     fn rotations(&self) -> BTreeSet<i64> {
         self.inner.keys().rotations.clone()
-    }
-    #[getter]
-    fn key_count(&self) -> usize {
-        let keys = self.inner.keys();
-        keys.rotations.len() + usize::from(keys.relinearization)
     }
     /// Bytes on the wire of the keys.
     #[getter]

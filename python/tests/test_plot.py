@@ -66,8 +66,8 @@ def test_depth_of_a_callable():
     assert ax.figure.axes == [ax]
     with pytest.raises(cb.DepthError):
         cb.plot.depth(lambda x: {"x": x**16}, x=(100,), params=params)
-    with pytest.raises(TypeError, match="needs `params=`"):
-        cb.plot.depth(lambda x: {"x": x}, x=(100,))
+    smallest = cb.plot.depth(lambda x: {"x": x, "square": x * x}, x=(100,))
+    assert [bar.get_height() for bar in smallest.patches] == [1, 0]
     with pytest.raises(TypeError, match="go with a callable"):
         cb.plot.depth([], params=params)
 
@@ -104,6 +104,8 @@ def test_cost():
     assert stacks(drawn(cb.plot.cost(paillier))) == [[100.0], [100.0]]
     with pytest.raises(TypeError, match=r"cipherblas\.plan"):
         cb.plot.cost(lambda x: x)
+    with pytest.raises(TypeError, match=r"got FitPlan.*`print\(plan\)`"):
+        cb.plot.cost(cb.linear_model.Ridge().plan(np.ones((20, 2))))
 
 
 def test_axes_can_be_given():

@@ -7,7 +7,7 @@ them; nothing is shown and no global state is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ except ImportError as _error:
 
 from cipherblas._array import EncryptedArray
 from cipherblas._params import Params
-from cipherblas._plan import Input, Plan, _size
+from cipherblas._plan import Given, Plan, _size
 from cipherblas._plan import plan as _plan
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def depth(
     *,
     params: Params | None = None,
     ax: Axes | None = None,
-    **inputs: SupportsIndex | Sequence[SupportsIndex] | Input,
+    **inputs: Given,
 ) -> Axes:
     """Depth left and precision along a computation.
 
@@ -183,9 +183,9 @@ def depth(
         Arrays on the way, in order, each with a label. A callable returns them, and is run as :func:`cipherblas.plan` runs it:
         on arrays without values, before any key is made.
     params : Params, optional
-        For a callable: the parameters.
+        For a callable: the parameters; by default the smallest CKKS parameters that afford it.
     ax : matplotlib.axes.Axes, optional
-    **inputs : shape or Input
+    **inputs : shape, Input or array
         For a callable: shapes of its arguments, by name.
 
     Returns
@@ -249,13 +249,12 @@ def depth(
 def _traced(
     computation: Callable[..., Steps],
     params: Params | None,
-    inputs: Mapping[str, SupportsIndex | Sequence[SupportsIndex] | Input],
+    inputs: Mapping[str, Given],
 ) -> Steps:
-    if params is None:
-        raise TypeError("depth: a callable needs `params=`, and the shapes of its arguments by name")
     seen: list[Steps] = []
     _plan(lambda **arrays: seen.append(computation(**arrays)), params=params, **inputs)
-    return seen[0]
+    # Earlier runs looked for the parameters.
+    return seen[-1]
 
 
 def cost(plan: Plan, *, ax: Axes | None = None) -> Axes:
@@ -280,7 +279,10 @@ def cost(plan: Plan, *, ax: Axes | None = None) -> Axes:
     ['time', 'operations', 'bytes']
     """
     if not isinstance(plan, Plan):
-        raise TypeError(f"plan: got {type(plan).__name__}, expected what `cipherblas.plan` makes")
+        hint = ""
+        if hasattr(plan, "batch_rows"):
+            hint = "; it has no times to draw: `print(plan)` shows what the fit of an estimator takes"
+        raise TypeError(f"plan: got {type(plan).__name__}, expected what `cipherblas.plan` makes{hint}")
     bars: list[tuple[str, dict[str, float], Callable[[float], str]]] = []
     seconds = plan.seconds
     if seconds:
