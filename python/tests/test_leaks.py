@@ -14,22 +14,47 @@ def resident():
     return psutil.Process().memory_info().rss
 
 
+#: Encrypting takes longest under Paillier.
+ROUNDS = {"ckks": 10_000, "bfv": 2000, "paillier": 2000}
+
+
 @pytest.mark.leaks
-def test_ten_thousand_rounds(ckks):
-    values = ckks.values(16)
+def test_thousands_of_rounds(any_scheme):
+    ctx = any_scheme
+    values = ctx.values(16)
 
     def rounds(n):
         for _ in range(n):
-            x = ckks.encrypt(values)
-            y = (x * x + 1)[::-1].sum()
-            ckks.ek.load(y.to_bytes())
-            ckks.sk.decrypt(y)
+            x = ctx.encrypt(values)
+            y = (x * 2 + 1 if ctx.scheme == "paillier" else x * x + 1)[::-1].sum()
+            ctx.ek.load(y.to_bytes())
+            ctx.sk.decrypt(y)
 
-    rounds(2000)
+    count = ROUNDS[ctx.scheme]
+    rounds(count // 5)
     before = resident()
-    rounds(10_000)
-    # A leak of one polynomial of this tiny ring in each round would be 10 MB and more.
-    assert resident() - before < 4 << 20
+    rounds(count)
+    # One array that stays behind in four rounds would be seen: a megabyte and more, and rounds that leave nothing move this by
+    # less than a tenth of one.
+    assert resident() - before < count * ctx.encrypt(values).nbytes / 4
+
+
+@pytest.mark.leaks
+def test_rounds_of_secure_paillier(secure):
+    """With longer numbers, other code multiplies them."""
+    ctx = secure["paillier"]
+    values, weights = ctx.values(8), np.arange(24.0).reshape(3, 8)
+
+    def rounds(n):
+        for _ in range(n):
+            y = weights @ ctx.encrypt(values)
+            ctx.sk.decrypt(ctx.ek.load(y.to_bytes()))
+            ctx.sk.decrypt(ctx.sk.encrypt(values, packing=cb.Packing.auto()) * 0.5)
+
+    rounds(20)
+    before = resident()
+    rounds(200)
+    assert resident() - before < 200 * ctx.encrypt(values).nbytes / 2
 
 
 @pytest.mark.leaks

@@ -60,6 +60,34 @@ def test_the_lock_of_the_interpreter_is_free(long):
     assert during > 10
 
 
+def test_python_goes_on_during_a_product(long):
+    """A loop in pure Python, which needs the lock of the interpreter for every step, gets ahead all the while."""
+    _, _, _, x = long
+    left = x[:200]
+    steps = []
+    done = threading.Event()
+
+    def loop():
+        count = 0
+        while not done.is_set():
+            count += 1
+            if count % 1000 == 0:
+                steps.append(time.monotonic())
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        begin = time.monotonic()
+        left.T @ left
+        end = time.monotonic()
+    finally:
+        done.set()
+        thread.join()
+    # Were the lock held, the loop would stand still but for the first and the last part.
+    parts = {int(10 * (at - begin) / (end - begin)) for at in steps if begin <= at < end}
+    assert len(parts & set(range(1, 9))) >= 5, f"the product took {end - begin:.2f} s, steps fell into {sorted(parts)}"
+
+
 def interrupted(work):
     """Runs `work`, interrupts it after a third of a second; seconds that it took to notice."""
     sent = []
