@@ -179,6 +179,22 @@ def test_too_little_depth_says_how_much_is_needed():
     with pytest.raises(cb.DepthError, match="needs 2 level"):
         cb.plan(lambda x: x * 0.5 * 0.5, x=5, params=cb.PaillierParams(depth=1))
 
+    with pytest.raises(cb.DepthError, match=r"needs 6 level\(s\) of depth in all; declare no less `depth` for x \("):
+        cb.plan(lambda x: x**64, x=cb.Input((3,), depth=3))
+
+
+def test_impossible_inputs():
+    for wrong in ((0,), (3, 0), -3, np.ones((4, 0)), cb.Input((0,))):
+        with pytest.raises(cb.ShapeError, match="positive lengths"):
+            cb.plan(lambda x: x, x=wrong)
+    with pytest.raises(cb.ShapeError, match="two dimensions"):
+        cb.plan(lambda x: x, x=(3, 4, 5))
+    with pytest.raises(cb.ParameterError, match="depth: got -1"):
+        cb.plan(lambda x: x, x=cb.Input((3,), depth=-1))
+    for bound in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(cb.ParameterError, match="bound: got"):
+            cb.plan(lambda x: x, x=cb.Input((3,), bound=bound))
+
 
 def test_more_depth_than_there_is():
     def long(x):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +11,14 @@ from typing import Any, Protocol, SupportsIndex, TypeAlias
 
 from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray, Packing
-from cipherblas._params import CkksParams, Params
-from cipherblas.errors import DepthError, ParameterError
+from cipherblas._params import CkksParams, Params, _optional
+from cipherblas.errors import DepthError, ParameterError, ShapeError
 
 __all__ = ["Input", "Plan", "plan"]
 
 #: More than any parameters afford: over so much depth a computation shows how much it needs.
 _AMPLE = 1000
-#: What `CkksParams` has by default, and the most that it takes.
+#: What `CkksParams` has by default.
 _INTEGER_BITS = 10
 
 
@@ -50,7 +51,15 @@ class Input:
 
     def _core(self) -> _InputCore:
         packing = None if self.packing is None else self.packing._core
-        return _InputCore(list(_shape("Input", self.shape)), packing, self.depth, self.bound)
+        bound = None if self.bound is None else float(self.bound)
+        if bound is not None and not 0.0 < bound < math.inf:
+            raise ParameterError(
+                f"invalid parameter bound: got {self.bound!r}, expected a positive number",
+                operation="bound",
+                got=repr(self.bound),
+                expected="a positive number",
+            )
+        return _InputCore(list(_shape("Input", self.shape)), packing, _optional("depth", self.depth), bound)
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def _shape(name: str, given: Any) -> tuple[int, ...]:
     """A shape as given, or that of an array."""
     lengths = getattr(given, "shape", None) or given
     try:
-        return tuple(operator.index(n) for n in (lengths if isinstance(lengths, Sequence) else (lengths,)))
+        shape = tuple(operator.index(n) for n in (lengths if isinstance(lengths, Sequence) else (lengths,)))
     except TypeError:
         if getattr(given, "shape", None) == ():
             return ()
@@ -76,6 +85,15 @@ def _shape(name: str, given: Any) -> tuple[int, ...]:
             f"{name}: got {type(given).__name__}, expected a shape such as `(1000, 30)`, `cb.Input(shape, ...)`, or an array, "
             "whose shape is taken"
         ) from None
+    if any(n < 1 for n in shape):
+        raise ShapeError(
+            f"{name}: got shape {shape}, expected positive lengths; empty arrays have no encryption",
+            operation=name,
+            got=str(shape),
+            expected="positive lengths",
+            hint="empty arrays have no encryption; leave them out",
+        )
+    return shape
 
 
 def _input(name: str, given: Given) -> Input:
@@ -256,13 +274,14 @@ class _Computation:
     def __init__(self, computation: Callable[..., Any], inputs: Mapping[str, Input]) -> None:
         self.computation = computation
         self.inputs = inputs
+        self._cores = [i._core() for i in inputs.values()]
 
     def _run(self, arrays: list[_native.Array]) -> None:
         self.computation(**{name: EncryptedArray._wrap(a) for name, a in zip(self.inputs, arrays, strict=True)})
 
     def trace(self, params: Params, depth: int | None = None) -> _native.Plan:
         """Over so much depth in place of that of the parameters."""
-        return _native.trace(params._core, [i._core() for i in self.inputs.values()], self._run, depth)
+        return _native.trace(params._core, self._cores, self._run, depth)
 
     def depth_of_inputs(self) -> int:
         """The least depth of parameters that the inputs ask for."""
@@ -307,10 +326,10 @@ def _made(make: Callable[[int], Params], depth: int) -> Params:
 
 
 def _smallest(computation: _Computation) -> Plan:
-    """With the smallest CKKS parameters that afford it."""
+    """With the smallest CKKS parameters of the depth that it takes."""
     bits = _INTEGER_BITS
     while True:
-        params, core = computation.settle(lambda depth, bits=bits: CkksParams(depth=depth, integer_bits=bits))  # type: ignore[misc]
+        params, core = computation.settle(functools.partial(CkksParams, integer_bits=bits))
         found = Plan(_Facts.of(core, params))
         needed = found.needed_bits
         if needed is None or not bits < needed <= params._bits[1]:
@@ -318,31 +337,39 @@ def _smallest(computation: _Computation) -> Plan:
         bits = needed
 
 
-def _too_deep(computation: _Computation, params: Params, error: DepthError) -> DepthError:
+def _too_deep(computation: _Computation, params: Params | None, error: DepthError) -> DepthError:
     """The error for what the whole computation needs; the same one if that cannot be told."""
-    deep = computation
+    make = CkksParams if params is None else params._of_depth
+    shallow: list[str] = []
     try:
-        settled, _ = deep.settle(params._of_depth)
+        if params is None:
+            raise error
+        settled, _ = computation.settle(make)
     except DepthError as refusal:
         if refusal.operation == "plan":
             return refusal
         # Inputs that are declared with too little.
-        deep = computation.of_any_depth()
         try:
-            settled, _ = deep.settle(params._of_depth)
+            settled, _ = computation.of_any_depth().settle(make)
         except DepthError as refusal:
             return refusal if refusal.operation == "plan" else error
-    hints = [f"make parameters with `depth={settled.depth}`"] if settled.depth > params.depth else []
-    if deep is not computation:
-        shallow = [name for name, i in computation.inputs.items() if i.depth is not None and i.depth < settled.depth]
+        inputs = computation.inputs.items()
+        shallow = [name for name, i in inputs if i.depth is not None and i.depth < settled.depth]
+    hints = []
+    what = f"the computation needs {settled.depth} level(s) of depth in all"
+    if params is not None:
+        what += f", the parameters have {params.depth}"
+        if params.depth < settled.depth:
+            hints.append(f"make parameters with `depth={settled.depth}`")
+    if shallow:
         hints.append(f"declare no less `depth` for {', '.join(shallow)}")
     if not hints:
         return error
     hint = ", and ".join(hints)
     return DepthError(
-        f"the computation needs {settled.depth} level(s) of depth in all, the parameters have {params.depth}; {hint} ({error})",
+        f"{what}; {hint} ({error})",
         operation=error.operation,
-        got=f"{params.depth} level(s)",
+        got=error.got if params is None else f"{params.depth} level(s)",
         expected=f"{settled.depth} level(s)",
         hint=hint,
     )
@@ -383,7 +410,8 @@ def plan(
     Notes
     -----
     Some operations can be done with a level less, in slower ways (``X - X.mean(axis=0)``, ``X @ w`` with a plain ``w``): arrays
-    take these where their depth asks for it, and a plan that looks for parameters does not.
+    take these where their depth asks for it, and a plan that looks for parameters does not. While it looks, ``depth_left`` is
+    larger than it will be: code that depends on it needs `params`.
 
     Examples
     --------
@@ -410,13 +438,10 @@ def plan(
     if params is not None and not isinstance(params, Params):
         raise TypeError(f"params: got {type(params).__name__}, expected CkksParams, BfvParams or PaillierParams")
     job = _Computation(computation, {name: _input(name, given) for name, given in inputs.items()})
-    if params is None:
-        return _smallest(job)
     try:
-        core = job.trace(params)
+        return _smallest(job) if params is None else Plan(_Facts.of(job.trace(params), params))
     except DepthError as error:
-        told = _too_deep(job, params, error)
+        told = error if error.operation == "plan" else _too_deep(job, params, error)
         if told is error:
             raise
         raise told from error
-    return Plan(_Facts.of(core, params))
