@@ -39,7 +39,12 @@ pub fn check(params: &Params, operation: &'static str, values: &[f64], bound: f6
             return Err(Error::Value {
                 index,
                 // The value itself is a secret, and errors end up in logs.
-                got: "beyond the bound".into(),
+                got: match value {
+                    x if x.is_nan() => "that is not a number",
+                    x if x.is_infinite() => "that is infinite",
+                    _ => "beyond the bound",
+                }
+                .into(),
                 expected: format!("a finite number of absolute value at most {bound}"),
                 hint: "scale the data, or raise `integer_bits` or the declared bound",
             });

@@ -25,11 +25,12 @@ pub(crate) fn check(values: &[f64], bound: f64, hint: &'static str) -> Result<()
         None => Ok(()),
         Some(index) => Err(Error::Value {
             index,
-            got: if values[index].is_nan() {
-                "not a number".into()
-            } else {
-                "a value beyond the bound".into()
-            },
+            got: match values[index] {
+                x if x.is_nan() => "that is not a number",
+                x if x.is_infinite() => "that is infinite",
+                _ => "beyond the bound",
+            }
+            .into(),
             expected: format!("a finite number of absolute value at most {bound}"),
             hint,
         }),

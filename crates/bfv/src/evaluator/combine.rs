@@ -58,7 +58,7 @@ impl Combine for Evaluator {
             return Err(Error::Value {
                 index,
                 // A weight may be a secret of the model's owner, and errors end up in logs.
-                got: "a weight beyond the bound".into(),
+                got: "beyond the bound (a weight)".into(),
                 expected: format!("an integer of absolute value at most {limit}"),
                 hint: "raise `plaintext_bits`",
             });

@@ -34,7 +34,7 @@ impl Combine for Evaluator {
                 return Err(Error::Value {
                     index,
                     // A weight may be a secret of the model's owner, and errors end up in logs.
-                    got: "a weight beyond the bound".into(),
+                    got: "beyond the bound (a weight)".into(),
                     expected: format!(
                         "a finite number of absolute value at most {}",
                         self.params.max_value()
