@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import inspect
+import os
 import pkgutil
 import subprocess
 import sys
@@ -38,6 +39,30 @@ def test_runs_as_a_program():
     assert lines["backend"] == cipherblas.backend()
     assert int(lines["threads"]) == cipherblas.get_num_threads()
     assert not output.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        (
+            "CIPHERBLAS_BACKEND",
+            "foo",
+            "got 'foo', expected one of 'scalar', 'avx2', 'avx512'; there is no such arithmetic",
+        ),
+        ("CIPHERBLAS_NUM_THREADS", "abc", "got 'abc', expected a whole number from 1 on"),
+        ("CIPHERBLAS_NUM_THREADS", "0", "got '0', expected a whole number from 1 on"),
+        ("CIPHERBLAS_NUM_THREADS", "3", None),
+        ("CIPHERBLAS_BACKEND", "scalar", None),
+    ],
+)
+def test_variables_that_say_what_there_is_not(name, value, text):
+    command = [sys.executable, "-W", "default", "-m", "cipherblas"]
+    environment = {**os.environ, name: value}
+    output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    if text is None:
+        assert not output.stderr
+    else:
+        assert f"RuntimeWarning: {name}: {text}" in output.stderr
 
 
 def test_everything_public_is_there():

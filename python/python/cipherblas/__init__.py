@@ -17,12 +17,14 @@ array([-2., -2., -2., -2.])
 from __future__ import annotations
 
 import os as _os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from cipherblas import _core as _native
 from cipherblas import errors
 from cipherblas._array import EncryptedArray, Packing, concatenate, hstack, stack, vstack
-from cipherblas._core import __version__, get_num_threads, set_num_threads
+from cipherblas._check import check_environment as _check_environment
+from cipherblas._check import whole_number as _whole_number
+from cipherblas._core import __version__, get_num_threads
 from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
 from cipherblas._params import BfvParams, CkksParams, PaillierParams, Params
 from cipherblas._plan import Input, Plan, plan
@@ -35,6 +37,7 @@ from cipherblas.errors import (
     KeyMismatchError,
     MissingKeyError,
     NoiseError,
+    OverflowError,
     ParameterError,
     PassphraseError,
     ShapeError,
@@ -61,6 +64,7 @@ __all__ = [
     "KeyMismatchError",
     "MissingKeyError",
     "NoiseError",
+    "OverflowError",
     "Packing",
     "PaillierParams",
     "ParameterError",
@@ -96,6 +100,11 @@ def backend() -> str:
     return _native.backend()
 
 
+def set_num_threads(threads: SupportsIndex) -> None:
+    """Set the number of threads of later computations (at the start: ``CIPHERBLAS_NUM_THREADS``, or all processors)."""
+    _native.set_num_threads(_whole_number(threads, "threads", 1, 1024))
+
+
 def __getattr__(name: str) -> Any:
     # They need scikit-learn and matplotlib, which are optional.
     if name in ("linear_model", "plot"):
@@ -111,3 +120,5 @@ if hasattr(_os, "register_at_fork"):
         after_in_parent=_native.after_fork_in_parent,
         after_in_child=_native.after_fork_in_child,
     )
+
+_check_environment()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeAlias
 
@@ -13,8 +13,17 @@ import numpy.typing as npt
 
 from cipherblas import _core as _native
 from cipherblas._bytes import Buffer, as_bytes
-from cipherblas._plain import DTYPES, no_such, plain_array
-from cipherblas.errors import ShapeError, UnsupportedError
+from cipherblas._check import argument, kind, lengths, normal_axes, normal_axis, whole_number
+from cipherblas._plain import DTYPES, located, no_such, plain_array
+from cipherblas._refused import division_by_encrypted, hint_for, no_attribute, no_function, operator_refused, refused
+from cipherblas.errors import (
+    DepthError,
+    DivisionByZeroError,
+    EncodingError,
+    OutOfBoundsError,
+    ShapeError,
+    UnsupportedError,
+)
 from cipherblas.progress import Reporter
 
 if TYPE_CHECKING:
@@ -24,6 +33,7 @@ __all__ = ["EncryptedArray", "Packing", "concatenate", "hstack", "stack", "vstac
 
 Key: TypeAlias = SupportsIndex | slice | EllipsisType | None
 Operand: TypeAlias = "EncryptedArray | npt.ArrayLike"
+Axis: TypeAlias = SupportsIndex | tuple[SupportsIndex, ...] | None
 
 
 def no_bootstrapping(scheme: str) -> UnsupportedError:
@@ -75,18 +85,25 @@ class Packing:
     @staticmethod
     def left_factor(columns: int) -> Packing:
         """Ready to be the left factor of a product whose right factor has so many columns: by far the fastest way."""
-        return Packing(_native.Packing.left(columns), f"left_factor({columns})")
+        number = whole_number(columns, "columns", 1)
+        return Packing(_native.Packing.left(number), f"left_factor({number})")
 
     @staticmethod
     def right_factor(rows: int) -> Packing:
         """Ready to be the right factor of a product whose left factor has so many rows."""
-        return Packing(_native.Packing.right(rows), f"right_factor({rows})")
+        number = whole_number(rows, "rows", 1)
+        return Packing(_native.Packing.right(number), f"right_factor({number})")
 
     @staticmethod
     def for_matrix(shape: tuple[int, int], slots: int) -> Packing:
         """Of a vector ``v`` for ``v @ W`` with a plain ``W`` of this shape: the fastest way."""
-        rows, columns = shape
-        return Packing(_native.Packing.vector_times_matrix(rows, columns, slots), f"for_matrix({shape})")
+        numbers = [whole_number(n, "for_matrix: shape", 1) for n in lengths(shape, "for_matrix: shape")]
+        if len(numbers) != 2:
+            got = f"{len(numbers)} dimension(s)"
+            raise argument("for_matrix: shape", got, "rows and columns", "e.g. `for_matrix((4, 3), slots)`")
+        rows, columns = numbers
+        width = whole_number(slots, "slots", 1)
+        return Packing(_native.Packing.vector_times_matrix(rows, columns, width), f"for_matrix({rows, columns})")
 
     def __repr__(self) -> str:
         return f"Packing({self._name})"
@@ -95,6 +112,20 @@ class Packing:
         return isinstance(other, Packing) and self._core == other._core
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def packing_core(packing: Packing) -> _native.Packing:
+    """The native part of a packing; what is none is refused with what to write."""
+    if isinstance(packing, Packing):
+        return packing._core
+    plain = ("auto", "spread", "rows", "columns", "diagonal")
+    name = packing if isinstance(packing, str) else getattr(packing, "__name__", None)
+    hint = "packings are made by `cb.Packing.auto()`, `rows()`, `columns()`, `spread()`, `diagonal()` and others"
+    if name in plain:
+        hint = f"write `cb.Packing.{name}()`"
+    elif name in ("left_factor", "right_factor", "for_matrix"):
+        hint = f"write `cb.Packing.{name}(...)`"
+    raise argument("packing", repr(packing) if isinstance(packing, str) else kind(packing), "a Packing", hint)
 
 
 class EncryptedArray:
@@ -146,8 +177,9 @@ class EncryptedArray:
     # Data frames hand their operators over to ours.
     __pandas_priority__ = 5000
 
-    def __init__(self) -> None:
-        raise TypeError("encrypted arrays are made by `sk.encrypt(x, ek)` or `ek.load(blob)`")
+    def __init__(self, *_: object, **__: object) -> None:
+        hint = "encrypted arrays are made by `sk.encrypt(x, ek)` or `ek.load(blob)`"
+        raise argument("EncryptedArray()", "a call of the class", "a call of a key's method", hint)
 
     @classmethod
     def _wrap(cls, core: _native.Array) -> EncryptedArray:
@@ -223,7 +255,7 @@ class EncryptedArray:
     @property
     def packing(self) -> Packing:
         """Where the values lie in the ciphertexts."""
-        return Packing(self._core.packing, repr(self._core.packing))
+        return Packing(self._core.packing, f"of an array of shape {self.shape}")
 
     @property
     def row_packing(self) -> Packing | None:
@@ -245,48 +277,79 @@ class EncryptedArray:
         KeyMismatchError
             If the keys belong to another secret key, or to other parameters.
         """
+        from cipherblas._keys import EvaluationKeys
+
+        if not isinstance(keys, EvaluationKeys):
+            raise argument(
+                "bind", kind(keys), "EvaluationKeys", "they are made by the key's owner: `sk.evaluation_keys()`"
+            )
         return EncryptedArray._wrap(self._core.bind(keys._core))
 
     # ---- operators
 
-    def _plain(self, values: npt.ArrayLike, operation: str) -> npt.NDArray[Any]:
-        return plain_array(values, self.scheme, operation)
+    def _with(
+        self,
+        compute: Callable[[npt.NDArray[Any]], _native.Array],
+        values: npt.ArrayLike,
+        operation: str,
+        noun: str = "value",
+    ) -> EncryptedArray:
+        """An operation with a plain operand; values that cannot be encoded are named with their place."""
+        plain = plain_array(values, self.scheme, operation)
+        try:
+            return EncryptedArray._wrap(compute(plain))
+        except EncodingError as error:
+            raise located(error, plain, values, operation, noun) from None
 
     def __add__(self, other: Operand) -> EncryptedArray:
         if isinstance(other, EncryptedArray):
             return EncryptedArray._wrap(self._core.add(other._core))
-        return EncryptedArray._wrap(self._core.add_plain(self._plain(other, "x + plain")))
+        return self._with(self._core.add_plain, other, "x + plain")
 
     __radd__ = __add__
 
     def __sub__(self, other: Operand) -> EncryptedArray:
         if isinstance(other, EncryptedArray):
             return EncryptedArray._wrap(self._core.sub(other._core))
-        return EncryptedArray._wrap(self._core.sub_plain(self._plain(other, "x - plain")))
+        return self._with(self._core.sub_plain, other, "x - plain")
 
     def __rsub__(self, other: npt.ArrayLike) -> EncryptedArray:
-        return EncryptedArray._wrap(self._core.rsub_plain(self._plain(other, "plain - x")))
+        return self._with(self._core.rsub_plain, other, "plain - x")
 
     def __mul__(self, other: Operand) -> EncryptedArray:
         if isinstance(other, EncryptedArray):
             core = self._core.square() if other is self else self._core.mul(other._core)
             return EncryptedArray._wrap(core)
-        return EncryptedArray._wrap(self._core.mul_plain(self._plain(other, "x * plain")))
+        return self._with(self._core.mul_plain, other, "x * plain")
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: npt.ArrayLike) -> EncryptedArray:
         if isinstance(other, EncryptedArray):
-            raise no_such(self.scheme, "division by encrypted values", "approximate 1/y by a polynomial, or decrypt y")
+            raise division_by_encrypted(self.scheme)
         if self.scheme == "bfv":
             raise no_such("bfv", "division", "integers have no fractions: divide what was decrypted")
-        divisor = self._plain(other, "x / plain")
-        if not np.all(divisor):
-            raise ZeroDivisionError("division of an encrypted array by zero")
-        return EncryptedArray._wrap(self._core.mul_plain(plain_array(1.0 / divisor, self.scheme)))
+        divisor = plain_array(other, self.scheme, "x / plain")
+        with np.errstate(all="ignore"):
+            factor = np.asarray(1.0 / divisor)
+        error: type[EncodingError] = DivisionByZeroError
+        got = "zero"
+        if np.all(divisor):
+            error = EncodingError
+            got = "a number so small that its reciprocal is infinite"
+        if not np.any(np.isinf(factor)):
+            return self._with(self._core.mul_plain, factor, "x / plain", "reciprocal")
+        hint = "leave such values out, or replace them"
+        raise error(
+            f"x / plain: got {got} as a divisor, expected other numbers; {hint}",
+            operation="x / plain",
+            got=got,
+            expected="other numbers",
+            hint=hint,
+        )
 
     def __rtruediv__(self, other: object) -> NoReturn:
-        raise no_such(self.scheme, "division by encrypted values", "approximate 1/y by a polynomial, or decrypt y")
+        raise division_by_encrypted(self.scheme)
 
     def __neg__(self) -> EncryptedArray:
         return EncryptedArray._wrap(self._core.neg())
@@ -294,28 +357,67 @@ class EncryptedArray:
     def __pos__(self) -> EncryptedArray:
         return self
 
-    def __pow__(self, exponent: SupportsIndex) -> EncryptedArray:
+    def __pow__(self, exponent: SupportsIndex | float, modulo: None = None) -> EncryptedArray:
         """``x ** n`` for a whole ``n`` from 1 on, at depth ``ceil(log2(n))``."""
+        if modulo is not None:
+            raise no_function("remainder", "powers modulo a number", self.scheme)
+        if isinstance(exponent, EncryptedArray):
+            raise no_function("exp", "encrypted exponents", self.scheme)
         try:
-            n = operator.index(exponent)
-        except TypeError:
+            n = int(exponent) if not isinstance(exponent, str) and float(exponent).is_integer() else -1
+        except (TypeError, ValueError, OverflowError):
             n = -1
         if not 1 <= n < 2**16:
             hint = "approximate the function by a polynomial: `x.polynomial(...)`"
-            raise no_such(self.scheme, f"x ** {exponent!r}: exponents are whole numbers from 1 on", hint)
+            if self.scheme != "ckks":
+                hint = hint_for("exp", self.scheme)
+            elif n == 0:
+                hint = "everything to the power of 0 is 1: `np.ones(x.shape)`"
+            shown = repr(exponent) if isinstance(exponent, (int, float)) else kind(exponent)
+            raise refused(f"x ** {shown}: exponents are whole numbers from 1 on", hint, self.scheme)
+        self._need_products(n)
         return self if n == 1 else EncryptedArray._wrap(self._core.power(n))
+
+    def _need_products(self, degree: int) -> None:
+        if degree > 1 and self.scheme == "paillier":
+            raise no_such("paillier", "products of encrypted values", "use BFV or CKKS, or decrypt first")
+
+    if not TYPE_CHECKING:
+        # Checkers of types say so by themselves.
+        __rpow__ = operator_refused("exp", "plain ** x")
+        __abs__ = operator_refused("absolute", "abs(x)")
+        __round__ = operator_refused("round", "round(x)")
+        __trunc__ = operator_refused("trunc", "trunc(x)")
+        __floor__ = operator_refused("floor", "floor(x)")
+        __ceil__ = operator_refused("ceil", "ceil(x)")
+        __floordiv__ = operator_refused("floor_divide", "x // y")
+        __rfloordiv__ = operator_refused("reciprocal", "plain // x")
+        __mod__ = __rmod__ = operator_refused("remainder", "x % y")
+        __divmod__ = __rdivmod__ = operator_refused("divmod", "divmod(x, y)")
+        __and__ = __rand__ = operator_refused("bitwise_and", "x & y")
+        __or__ = __ror__ = operator_refused("bitwise_or", "x | y")
+        __xor__ = __rxor__ = operator_refused("bitwise_xor", "x ^ y")
+        __invert__ = operator_refused("invert", "~x")
+        __lshift__ = operator_refused("left_shift", "x << n")
+        __rshift__ = operator_refused("right_shift", "x >> n")
+        __rlshift__ = operator_refused("exp", "plain << x")
+        __rrshift__ = operator_refused("exp", "plain >> x")
+        __delitem__ = operator_refused("delete", "deletion")
+        __contains__ = operator_refused("isin", "`in`")
+        __reversed__ = operator_refused("iteration", "iteration")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute(self, name)
 
     def __matmul__(self, other: Operand) -> EncryptedArray:
         with Reporter("matrix product", "operations") as reporter:
             if isinstance(other, EncryptedArray):
                 return EncryptedArray._wrap(self._core.matmul(other._core, reporter.callback))
-            plain = self._plain(other, "x @ plain")
-            return EncryptedArray._wrap(self._core.matmul_plain(plain, reporter.callback))
+            return self._with(lambda p: self._core.matmul_plain(p, reporter.callback), other, "x @ plain")
 
     def __rmatmul__(self, other: npt.ArrayLike) -> EncryptedArray:
         with Reporter("matrix product", "operations") as reporter:
-            plain = self._plain(other, "plain @ x")
-            return EncryptedArray._wrap(self._core.plain_matmul(plain, reporter.callback))
+            return self._with(lambda p: self._core.plain_matmul(p, reporter.callback), other, "plain @ x")
 
     # ---- methods
 
@@ -324,9 +426,20 @@ class EncryptedArray:
         """The transposed array: the same ciphertexts, for nothing."""
         return EncryptedArray._wrap(self._core.transpose())
 
-    def transpose(self) -> EncryptedArray:
-        """The transposed array: the same ciphertexts, for nothing."""
-        return self.T
+    def transpose(self, *axes: SupportsIndex | Sequence[SupportsIndex] | None) -> EncryptedArray:
+        """The array with its axes in another order, by default the opposite: the same ciphertexts, for nothing."""
+        wanted = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+        if wanted is None or len(axes) == 0:
+            return self.T
+        order = normal_axes(wanted, self.ndim)  # type: ignore[arg-type]
+        if len(order) != self.ndim:
+            raise ShapeError(
+                f"transpose: got axes {wanted}, expected each of the {self.ndim} axes once",
+                operation="transpose",
+                got=str(wanted),
+                expected=f"each of the {self.ndim} axes once",
+            )
+        return self if order == tuple(range(self.ndim)) else self.T
 
     def dot(self, other: Operand) -> EncryptedArray:
         """Product as of ``numpy.dot``: ``x @ y``, or ``x * y`` where one has no dimension.
@@ -344,13 +457,13 @@ class EncryptedArray:
             return self * other
         return self @ other
 
-    def sum(self, axis: SupportsIndex | None = None, *, keepdims: bool = False) -> EncryptedArray:
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> EncryptedArray:
         """Sum over an axis, or of all values.
 
         Parameters
         ----------
-        axis : int, optional
-            The axis to sum over; all by default.
+        axis : int or tuple of int, optional
+            The axis to sum over, or several; all by default.
         keepdims : bool, default False
             Keep the axis with length 1.
 
@@ -362,15 +475,15 @@ class EncryptedArray:
         -----
         No depth but for the last axis of a matrix with several rows to a ciphertext (one level). ``log2`` rotations.
         """
-        return self._reduced(self._core.sum(self._axis(axis)), axis, keepdims)
+        return self._reduced(self._core.sum, axis, keepdims)
 
-    def mean(self, axis: SupportsIndex | None = None, *, keepdims: bool = False) -> EncryptedArray:
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> EncryptedArray:
         """Mean over an axis, or of all values. One level.
 
         Parameters
         ----------
-        axis : int, optional
-            The axis to average over; all by default.
+        axis : int or tuple of int, optional
+            The axis to average over, or several; all by default.
         keepdims : bool, default False
             Keep the axis with length 1.
 
@@ -383,16 +496,19 @@ class EncryptedArray:
         UnsupportedError
             Under BFV: integers have no fractions.
         """
-        return self._reduced(self._core.mean(self._axis(axis)), axis, keepdims)
+        if self.scheme == "bfv":
+            raise no_such("bfv", "mean", "integers have no fractions: use `sum`, and divide what was decrypted")
+        return self._reduced(self._core.mean, axis, keepdims)
 
-    def _reduced(self, core: _native.Array, axis: SupportsIndex | None, keepdims: bool) -> EncryptedArray:
+    def _reduced(self, reduce: Callable[[int | None], _native.Array], axis: Axis, keepdims: bool) -> EncryptedArray:
+        axes = tuple(range(self.ndim)) if axis is None else normal_axes(axis, self.ndim)
+        if not axes and self.ndim:
+            # No axis at all, as NumPy has it.
+            return self
+        core = reduce(None if len(axes) == self.ndim else axes[0])
         if keepdims:
-            kept = self._axis(axis)
-            core = core.reshape([1 if kept is None or k == kept else n for k, n in enumerate(self.shape)])
+            core = core.reshape([1 if k in axes else n for k, n in enumerate(self.shape)])
         return EncryptedArray._wrap(core)
-
-    def _axis(self, axis: SupportsIndex | None) -> int | None:
-        return None if axis is None else _normal_axis(axis, self.ndim)
 
     def polynomial(self, coefficients: npt.ArrayLike) -> EncryptedArray:
         """``c[0] + c[1] x + c[2] x**2 + ...`` of every value.
@@ -407,7 +523,7 @@ class EncryptedArray:
         EncryptedArray
             At the least depth: ``ceil(log2(degree + 1))`` levels.
         """
-        plain = self._plain(coefficients, "polynomial")
+        plain = plain_array(coefficients, self.scheme, "polynomial")
         if plain.ndim != 1:
             raise ShapeError(
                 f"polynomial: got coefficients of shape {plain.shape}, expected one dimension",
@@ -415,16 +531,16 @@ class EncryptedArray:
                 got=str(plain.shape),
                 expected="one dimension",
             )
+        self._need_products(plain.size - 1)
         with Reporter("polynomial", "operations") as reporter:
-            return EncryptedArray._wrap(self._core.polynomial(plain, reporter.callback))
+            return self._with(lambda p: self._core.polynomial(p, reporter.callback), plain, "polynomial")
 
-    def reshape(self, *shape: SupportsIndex | Sequence[SupportsIndex]) -> EncryptedArray:
+    def reshape(self, *shape: SupportsIndex | Sequence[SupportsIndex] | npt.NDArray[Any]) -> EncryptedArray:
         """The same values, row by row, in another shape of at most two dimensions; one length may be -1.
 
         At most one level, and none where whole ciphertexts only move.
         """
-        lengths = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-        wanted = [operator.index(n) for n in lengths]  # type: ignore[arg-type]
+        wanted = lengths(shape[0] if len(shape) == 1 else shape, "reshape")
         return EncryptedArray._wrap(self._core.reshape(_resolve(wanted, self.size, self.shape)))
 
     def ravel(self) -> EncryptedArray:
@@ -433,13 +549,31 @@ class EncryptedArray:
 
     flatten = ravel
 
-    def squeeze(self) -> EncryptedArray:
-        """Without axes of length 1."""
-        return self.reshape([n for n in self.shape if n != 1])
+    def squeeze(self, axis: Axis = None) -> EncryptedArray:
+        """Without axes of length 1, or without those named."""
+        axes = tuple(range(self.ndim)) if axis is None else normal_axes(axis, self.ndim)
+        if axis is not None and any(self.shape[k] != 1 for k in axes):
+            raise ShapeError(
+                f"squeeze: got axis {axis} of an array of shape {self.shape}, expected axes of length 1",
+                operation="squeeze",
+                got=f"axis {axis} of an array of shape {self.shape}",
+                expected="axes of length 1",
+            )
+        return self.reshape([n for k, n in enumerate(self.shape) if n != 1 or k not in axes])
 
     def with_depth(self, depth: int) -> EncryptedArray:
         """The same values with no more than this depth left: smaller, and faster to compute on. Never gains depth."""
-        return EncryptedArray._wrap(self._core.lower_to(operator.index(depth)))
+        number = whole_number(depth, "depth", 0)
+        if number > self.depth_left:
+            hint = "depth is given up, never gained: encrypt at a greater one"
+            raise DepthError(
+                f"with_depth: got {number}, expected at most {self.depth_left}, which is left; {hint}",
+                operation="with_depth",
+                got=f"{number}",
+                expected=f"at most {self.depth_left}",
+                hint=hint,
+            )
+        return EncryptedArray._wrap(self._core.lower_to(number))
 
     def bootstrap(self) -> NoReturn:
         """Give the array its depth back. Not built yet.
@@ -465,7 +599,7 @@ class EncryptedArray:
 
     def __len__(self) -> int:
         if self.ndim == 0:
-            raise TypeError("len() of an encrypted scalar")
+            raise refused("the length of an encrypted scalar", "it has no axis: `x.reshape(1)` has one", self.scheme)
         return int(self._core.shape[0])
 
     def __getitem__(self, key: Key | tuple[Key, ...]) -> EncryptedArray:
@@ -483,23 +617,21 @@ class EncryptedArray:
         return EncryptedArray._wrap(core if list(core.shape) == shape else core.reshape(shape))
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
-        raise no_such(
-            self.scheme, "assignment", "encrypted arrays are immutable: build a new one, by `concatenate` or a mask"
-        )
+        raise no_function("put", "assignment", self.scheme)
 
     def __iter__(self) -> Iterator[EncryptedArray]:
         hint = "use operations on the whole array (`x @ w`, `x.sum(axis=0)`), or slices: each row by itself costs as much as all"
-        raise no_such(self.scheme, "iteration", hint)
-
-    __contains__ = None
+        raise refused("iteration", hint, self.scheme)
 
     # ---- what would give values away
 
     def _hidden(self, what: str) -> NoReturn:
-        raise no_such(self.scheme, what, "the values are encrypted: `sk.decrypt(x)` shows them to the owner of the key")
+        raise refused(what, hint_for("tolist", self.scheme), self.scheme)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        self._hidden("conversion to a NumPy array")
+        # pandas asks for it too, where a data frame stands on the left of `@`.
+        hint = f"{hint_for('tolist', self.scheme)}; for `df @ x` write `df.to_numpy() @ x`"
+        raise refused("conversion to a NumPy array", hint, self.scheme)
 
     def __bool__(self) -> bool:
         self._hidden("truth values")
@@ -515,6 +647,11 @@ class EncryptedArray:
 
     def __index__(self) -> int:
         self._hidden("use as an index")
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._hidden(f"the format {spec!r}")
+        return repr(self)
 
     def __eq__(self, other: object) -> bool:
         self._no_comparison()
@@ -535,9 +672,8 @@ class EncryptedArray:
         self._no_comparison()
 
     def _no_comparison(self) -> NoReturn:
-        raise no_such(
-            self.scheme, "comparisons", "decrypt first, or score with a linear model and let the owner compare"
-        )
+        hint = "decrypt first, or score with a linear model and let the owner compare"
+        raise refused("comparisons", hint, self.scheme)
 
     __hash__ = object.__hash__
 
@@ -603,18 +739,6 @@ def _unpickle(context: bytes, blob: Buffer) -> EncryptedArray:
     return EncryptedArray._wrap(_context(context).load(as_bytes(blob)))
 
 
-def _normal_axis(axis: SupportsIndex, ndim: int) -> int:
-    number = operator.index(axis)
-    if not -ndim <= number < ndim:
-        raise ShapeError(
-            f"axis {number} is out of bounds for an array of {ndim} dimension(s)",
-            operation="axis",
-            got=str(number),
-            expected=f"{-ndim} to {ndim - 1}" if ndim else "no axis: the array has no dimension",
-        )
-    return number % ndim
-
-
 def _resolve(wanted: list[int], size: int, shape: tuple[int, ...]) -> list[int]:
     """A shape with its -1 filled in."""
     known = 1
@@ -636,14 +760,23 @@ def _resolve(wanted: list[int], size: int, shape: tuple[int, ...]) -> list[int]:
 Along: TypeAlias = tuple[int, int | None, int]
 
 
+_KEYS = "integers, slices, `...` and None"
+
+
 def _parse_index(key: Key | tuple[Key, ...], shape: tuple[int, ...], scheme: str) -> tuple[list[Along], list[int]]:
     """One entry for each axis, `(start, length or None, step)`, and the shape of the result."""
     keys: list[Any] = list(key) if isinstance(key, tuple) else [key]
-    if any(isinstance(k, (EncryptedArray, list, tuple, np.ndarray, bool, np.bool_)) for k in keys):
-        raise no_such(scheme, "indices that are arrays or masks", "use slices, or a plain matrix that selects: `S @ x`")
+    if any(isinstance(k, (list, tuple, bool, np.bool_)) or (hasattr(k, "__array__") and np.ndim(k)) for k in keys):
+        raise no_function("take", "indices that are arrays or masks", scheme)
     given = sum(k is not None and k is not Ellipsis for k in keys)
     if given > len(shape) or sum(k is Ellipsis for k in keys) > 1:
-        raise IndexError(f"too many indices for an encrypted array of shape {shape}: {key!r}")
+        count = f"{given} indices" if given > len(shape) else "several `...`"
+        raise OutOfBoundsError(
+            f"index: too many indices for an encrypted array of shape {shape}: got {count}",
+            operation="index",
+            got=count,
+            expected=f"at most {len(shape)}, and one `...`",
+        )
     if Ellipsis not in keys:
         keys.append(Ellipsis)
     at = keys.index(Ellipsis)
@@ -656,7 +789,10 @@ def _parse_index(key: Key | tuple[Key, ...], shape: tuple[int, ...], scheme: str
             continue
         n = shape[len(index)]
         if isinstance(k, slice):
-            start, stop, step = k.indices(n)
+            try:
+                start, stop, step = k.indices(n)
+            except (TypeError, ValueError) as error:
+                raise argument("index", "a slice", "one of whole numbers", str(error)) from None
             length = len(range(start, stop, step))
             if length == 0:
                 raise ShapeError(
@@ -666,15 +802,28 @@ def _parse_index(key: Key | tuple[Key, ...], shape: tuple[int, ...], scheme: str
                     expected="a slice that is not empty",
                     hint="empty arrays have no encryption",
                 )
-            index.append((start, length, step))
+            # With one value the step goes nowhere, however long.
+            index.append((start, length, step if length > 1 else 1))
             out.append(length)
             continue
         try:
             i = operator.index(k)
         except TypeError:
-            raise IndexError(f"encrypted arrays take integers, slices, `...` and None as indices, got {k!r}") from None
+            hint = "columns have no names here: count them from 0"
+            raise OutOfBoundsError(
+                f"index: got {kind(k)}, expected {_KEYS}; {hint}",
+                operation="index",
+                got=kind(k),
+                expected=_KEYS,
+                hint=hint,
+            ) from None
         if not -n <= i < n:
-            raise IndexError(f"index {i} is out of bounds for an axis of {n}")
+            raise OutOfBoundsError(
+                f"index {i} is out of bounds for an axis of {n}",
+                operation="index",
+                got=str(i),
+                expected=f"{-n} to {n - 1}",
+            )
         index.append((i % n, None, 1))
     if len(out) > 2:
         raise ShapeError(
@@ -684,23 +833,27 @@ def _parse_index(key: Key | tuple[Key, ...], shape: tuple[int, ...], scheme: str
 
 
 def _parts(arrays: Sequence[EncryptedArray], operation: str) -> list[EncryptedArray]:
-    parts: list[Any] = [] if isinstance(arrays, EncryptedArray) else list(arrays)
-    if not parts or not all(isinstance(a, EncryptedArray) for a in parts):
-        kinds = ", ".join(type(a).__name__ for a in parts) or "nothing"
-        raise no_such(
-            "an encrypted array", f"{operation} of {kinds}", "pass encrypted arrays only: encrypt the plain ones first"
-        )
+    if isinstance(arrays, EncryptedArray) or not isinstance(arrays, Iterable):
+        raise argument(operation, kind(arrays), "a list of encrypted arrays", f"e.g. `{operation}([x, y])`")
+    parts: list[Any] = list(arrays)
+    if not parts:
+        raise refused(f"{operation} of nothing", "pass one array at least")
+    if not all(isinstance(a, EncryptedArray) for a in parts):
+        kinds = ", ".join(kind(a) for a in parts)
+        hint = "encrypt the plain ones first: `pk.encrypt(part)` with the public key, where there is no other"
+        raise refused(f"{operation} of {kinds}", hint)
     return parts
 
 
-def concatenate(arrays: Sequence[EncryptedArray], axis: SupportsIndex = 0) -> EncryptedArray:
+def concatenate(arrays: Sequence[EncryptedArray], axis: SupportsIndex | None = 0) -> EncryptedArray:
     """Join encrypted arrays along an axis.
 
     Parameters
     ----------
     arrays : sequence of EncryptedArray
         Of shapes that are equal but along the axis.
-    axis : int, default 0
+    axis : int or None, default 0
+        None joins all values in one dimension.
 
     Returns
     -------
@@ -708,7 +861,9 @@ def concatenate(arrays: Sequence[EncryptedArray], axis: SupportsIndex = 0) -> En
         Packed as the first. At most one level; none where whole ciphertexts only move.
     """
     parts = _parts(arrays, "concatenate")
-    number = _normal_axis(axis, parts[0].ndim)
+    if axis is None:
+        parts = [a.ravel() for a in parts]
+    number = normal_axis(0 if axis is None else axis, parts[0].ndim)
     return EncryptedArray._wrap(_native.Array.concatenate([a._core for a in parts], number))
 
 
@@ -734,7 +889,7 @@ def stack(arrays: Sequence[EncryptedArray], axis: SupportsIndex = 0) -> Encrypte
             got=str([a.shape for a in parts]),
             expected="equal shapes of at most one dimension",
         )
-    number = _normal_axis(axis, parts[0].ndim + 1)
+    number = normal_axis(axis, parts[0].ndim + 1)
     if parts[0].ndim == 0:
         return concatenate([a.reshape(1) for a in parts])
     rows = concatenate([a.reshape(1, a.size) for a in parts])

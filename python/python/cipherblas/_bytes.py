@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from cipherblas._check import argument, kind
 
 # `collections.abc.Buffer` came with Python 3.12.
 Buffer: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[Any]
@@ -19,7 +22,10 @@ def as_bytes(blob: Buffer) -> npt.NDArray[np.uint8]:
     try:
         view = memoryview(blob)  # type: ignore[arg-type, unused-ignore]
     except TypeError:
-        raise TypeError(f"expected bytes or another object with a buffer, got {type(blob).__name__}") from None
+        hint = "objects are sent as their bytes: `x.to_bytes()`"
+        if isinstance(blob, (str, os.PathLike)):
+            hint = "the content of a file is `pathlib.Path(path).read_bytes()`"
+        raise argument("bytes", kind(blob), "bytes or another object with a buffer", hint) from None
     if not (view.c_contiguous and view.readonly):
         view = memoryview(view.tobytes())
     if view.nbytes == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
@@ -11,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cipherblas import _core as _native
-from cipherblas._array import EncryptedArray, Packing
+from cipherblas._array import EncryptedArray, Packing, packing_core
 from cipherblas._bytes import Buffer, as_bytes
+from cipherblas._check import argument, kind, lengths, real_number, whole_number
 from cipherblas._params import Params
-from cipherblas._plain import no_such, plain_array
-from cipherblas.errors import ParameterError
+from cipherblas._plain import located, no_such, plain_array
+from cipherblas.errors import EncodingError, ParameterError
 from cipherblas.progress import Reporter
 
 if TYPE_CHECKING:
@@ -33,17 +33,41 @@ def _encrypt(
     depth: int | None,
     bound: float | None,
 ) -> EncryptedArray:
+    several = isinstance(values, (list, tuple)) and any(isinstance(v, EncryptedArray) for v in values)
+    if isinstance(values, EncryptedArray) or several:
+        hint = (
+            "join encrypted arrays: `cb.stack([x, y])`"
+            if several
+            else "it is encrypted; `x.bind(ek)` gives it other keys"
+        )
+        raise argument("encrypt", "encrypted arrays" if several else "an EncryptedArray", "plain values", hint)
+    if keys is not None and not isinstance(keys, EvaluationKeys):
+        raise argument("encrypt: keys", kind(keys), "EvaluationKeys", _instead_of_keys(keys))
+    own = None if keys is None else keys._core
+    lies = None if packing is None else packing_core(packing)
+    levels = None if depth is None else whole_number(depth, "depth", 0)
+    hint = "a bound on the absolute values, as `bound=100.0`"
+    largest = None if bound is None else real_number(bound, "encrypt: bound", hint)
     plain = plain_array(values, scheme, "encrypt")
     with Reporter("encryption", "ciphertexts") as reporter:
-        core = key.encrypt(
-            plain,
-            None if keys is None else keys._core,
-            None if packing is None else packing._core,
-            None if depth is None else operator.index(depth),
-            None if bound is None else float(bound),
-            reporter.callback,
-        )
+        try:
+            core = key.encrypt(plain, own, lies, levels, largest, reporter.callback)
+        except EncodingError as error:
+            raise located(error, plain, values, "encrypt") from None
     return EncryptedArray._wrap(core)
+
+
+def _instead_of_keys(given: object) -> str:
+    """What to write where something else stands in the place of evaluation keys."""
+    if isinstance(given, PublicKey):
+        return (
+            "`pk.encrypt(x)` encrypts under a public key; the second argument is what computes: `sk.evaluation_keys()`"
+        )
+    if isinstance(given, SecretKey):
+        return "they are made of the secret key: `sk.evaluation_keys()`"
+    if isinstance(given, Packing):
+        return "a packing has a name: `packing=`"
+    return "they are made by `sk.evaluation_keys()`"
 
 
 class SecretKey:
@@ -62,8 +86,9 @@ class SecretKey:
     __slots__ = ("__weakref__", "_core")
     _core: _native.SecretKey
 
-    def __init__(self) -> None:
-        raise TypeError("secret keys are made by `SecretKey.generate(params)` or `SecretKey.open(path, passphrase)`")
+    def __init__(self, *_: object, **__: object) -> None:
+        hint = "secret keys are made by `SecretKey.generate(params)` or `SecretKey.open(path, passphrase)`"
+        raise argument("SecretKey()", "a call of the class", "a call of a method", hint)
 
     @classmethod
     def _wrap(cls, core: _native.SecretKey) -> SecretKey:
@@ -80,7 +105,8 @@ class SecretKey:
         params : Params
         """
         if not isinstance(params, Params):
-            raise TypeError(f"params: got {type(params).__name__}, expected CkksParams, BfvParams or PaillierParams")
+            expected = "CkksParams, BfvParams or PaillierParams"
+            raise argument("params", kind(params), expected, "e.g. `SecretKey.generate(CkksParams(depth=2))`")
         return cls._wrap(_native.SecretKey.generate(params._core))
 
     @property
@@ -142,11 +168,12 @@ class SecretKey:
         """
         slots = self._core.params.slots
         if plan is not None and shapes is not None:
-            raise TypeError("evaluation_keys takes `shapes=` or `plan=`, not both")
+            hint = "a plan lists the keys of a computation, shapes all for such arrays"
+            raise argument("evaluation_keys", "both", "`shapes=` or `plan=`, not both", hint)
         if plan is not None:
-            relinearization, rotations = bool(plan.relinearization), set(plan.rotations)
+            relinearization, rotations = _listed(plan)
         else:
-            width = slots if shapes is None else min(slots, max((_width(s) for s in shapes), default=1))
+            width = slots if shapes is None else min(slots, _widest(shapes))
             relinearization, rotations = True, _native.rotations_of_powers_of_two(width)
         with Reporter("evaluation keys", "keys", len(rotations) + relinearization) as reporter:
             core = self._core.evaluation_keys(relinearization, rotations, reporter.callback)
@@ -218,10 +245,11 @@ class SecretKey:
             If it is not a valid result under this key.
         """
         if not isinstance(array, EncryptedArray):
-            raise TypeError(f"decrypt: got {type(array).__name__}, expected an EncryptedArray")
+            raise argument("decrypt", kind(array), "an EncryptedArray", _instead_of_array(array))
         if bound is not None and not share:
-            raise TypeError("decrypt: `bound=` goes with `share=True`")
-        own = None if bound is None else float(bound)
+            hint = "without `share=True` nothing is added to the result"
+            raise argument("decrypt", "`bound=` alone", "`bound=` goes with `share=True`", hint)
+        own = None if bound is None else real_number(bound, "decrypt: bound", "a bound on the error of every value")
         with Reporter("decryption", "ciphertexts", array.ciphertexts) as reporter:
             return np.asarray(self._core.decrypt(array._core, share, own, reporter.callback))
 
@@ -232,6 +260,9 @@ class SecretKey:
         ------
         WireError, KeyMismatchError
         """
+        if not isinstance(self, SecretKey):
+            hint = "a key is read from a file by `SecretKey.open(path, passphrase)`; `sk.load(blob)` reads an array"
+            raise argument("SecretKey.load", kind(self), "a secret key", hint)
         return EncryptedArray._wrap(self._core.load(as_bytes(blob)))
 
     def save(self, path: str | os.PathLike[str], passphrase: str | bytes, *, overwrite: bool = False) -> None:
@@ -283,8 +314,9 @@ class PublicKey:
     __slots__ = ("__weakref__", "_core")
     _core: _native.PublicKey
 
-    def __init__(self) -> None:
-        raise TypeError("public keys are made by `sk.public_key()` or `PublicKey.from_bytes(blob)`")
+    def __init__(self, *_: object, **__: object) -> None:
+        hint = "public keys are made by `sk.public_key()` or `PublicKey.from_bytes(blob)`"
+        raise argument("PublicKey()", "a call of the class", "a call of a method", hint)
 
     @classmethod
     def _wrap(cls, core: _native.PublicKey) -> PublicKey:
@@ -379,8 +411,9 @@ class EvaluationKeys:
     __slots__ = ("__weakref__", "_core")
     _core: _native.EvaluationKeys
 
-    def __init__(self) -> None:
-        raise TypeError("evaluation keys are made by `sk.evaluation_keys()` or `EvaluationKeys.from_bytes(blob)`")
+    def __init__(self, *_: object, **__: object) -> None:
+        hint = "evaluation keys are made by `sk.evaluation_keys()` or `EvaluationKeys.from_bytes(blob)`"
+        raise argument("EvaluationKeys()", "a call of the class", "a call of a method", hint)
 
     @classmethod
     def _wrap(cls, core: _native.EvaluationKeys) -> EvaluationKeys:
@@ -417,6 +450,9 @@ class EvaluationKeys:
 
     def bind(self, array: EncryptedArray) -> EncryptedArray:
         """The array with these keys: ``array.bind(keys)``."""
+        if not hasattr(array, "bind"):
+            hint = "plain arrays are bound by encryption: `sk.encrypt(x, ek)`"
+            raise argument("bind", kind(array), "an EncryptedArray", hint)
         return array.bind(self)
 
     def load(self, blob: Buffer) -> EncryptedArray:
@@ -460,11 +496,42 @@ class EvaluationKeys:
         return f"EvaluationKeys({self.scheme}, key={self.key_id[:8]}, {len(self)} keys, {self.nbytes / 2**20:.0f} MiB)"
 
 
+def _listed(plan: Any) -> tuple[bool, set[int]]:
+    """What a plan lists."""
+    try:
+        return bool(plan.relinearization), set(plan.rotations)
+    except (AttributeError, TypeError):
+        expected = "a Plan, or anything with `relinearization` and `rotations`"
+        hint = "it is made by `cb.plan(computation, X=shape, params=sk.params)`, or `model.plan(...)`"
+        raise argument("evaluation_keys: plan", kind(plan), expected, hint) from None
+
+
+def _instead_of_array(given: object) -> str:
+    """How something else is decrypted, if it can be."""
+    if isinstance(given, (SecretKey, PublicKey, EvaluationKeys)):
+        return "keys are no data: `sk.decrypt(x)`"
+    if isinstance(given, (list, tuple)):
+        return "decrypt one array at a time"
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return "read it first: `sk.decrypt(sk.load(blob))`"
+    if hasattr(given, "decrypt"):
+        return "a model is decrypted by itself: `model.decrypt(sk)`"
+    return "it is not encrypted"
+
+
+def _widest(shapes: Any) -> int:
+    """The most slots that an array of these shapes spans."""
+    if isinstance(shapes, (str, bytes, EncryptedArray)) or not isinstance(shapes, Iterable):
+        raise argument("evaluation_keys: shapes", kind(shapes), "a list of shapes", "e.g. `shapes=[(30, 5), (5,)]`")
+    return max((_width(s) for s in shapes), default=1)
+
+
 def _width(shape: SupportsIndex | Sequence[SupportsIndex]) -> int:
     """Slots that an array of this shape spans, padded to powers of two."""
-    lengths = list(shape) if isinstance(shape, Sequence) else [shape]
+    if isinstance(shape, EncryptedArray):
+        raise argument("evaluation_keys: shapes", kind(shape), "a list of shapes", "pass its shape: `shapes=[x.shape]`")
     width = 1
-    for n in (operator.index(n) for n in lengths):
+    for n in lengths(shape, "evaluation_keys: shapes"):
         if n < 1:
             raise ParameterError(
                 f"invalid parameter shapes: got {shape!r}, expected positive lengths",
@@ -481,4 +548,4 @@ def _passphrase(passphrase: str | bytes) -> bytes:
         return passphrase.encode()
     if isinstance(passphrase, bytes):
         return passphrase
-    raise TypeError(f"passphrase: got {type(passphrase).__name__}, expected str or bytes")
+    raise argument("passphrase", kind(passphrase), "str or bytes", "it seals the file of the key")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +11,51 @@ import numpy as np
 
 from cipherblas import _array
 from cipherblas._array import EncryptedArray
+from cipherblas._check import argument, lengths, normal_axes, normal_axis, whole_number
 from cipherblas._plain import no_such, plain_array
+from cipherblas._refused import no_function, refused
+from cipherblas.errors import DivisionByZeroError, ShapeError
 
-_POLYNOMIAL = "approximate it by a polynomial: `x.polynomial(coefficients)`"
-_COMPARE = "comparisons need a scheme of bits: decrypt first"
+
+def _matvec(matrix: Any, vector: Any) -> EncryptedArray:
+    matrix, vector = _arrays("matvec", matrix, vector)
+    if matrix.ndim != 2 or vector.ndim < 1:
+        raise _core_shapes("matvec", matrix, vector, "a matrix and a vector")
+    product: EncryptedArray = matrix @ vector if vector.ndim == 1 else vector @ matrix.T
+    return product
+
+
+def _vecmat(vector: Any, matrix: Any) -> EncryptedArray:
+    vector, matrix = _arrays("vecmat", vector, matrix)
+    if matrix.ndim != 2 or vector.ndim < 1:
+        raise _core_shapes("vecmat", vector, matrix, "a vector and a matrix")
+    product: EncryptedArray = vector @ matrix
+    return product
+
+
+def _vecdot(a: Any, b: Any, axis: Any = -1) -> EncryptedArray:
+    a, b = _arrays("vecdot", a, b)
+    if a.ndim < 1 or b.ndim < 1 or a.shape[-1] != b.shape[-1]:
+        raise _core_shapes("vecdot", a, b, "two arrays with vectors of one length along the last axis")
+    if a.ndim == b.ndim == 2:
+        # An encrypted factor stands first: NumPy's own operators come later.
+        products: EncryptedArray = a * b if isinstance(a, EncryptedArray) else b * a
+        return products.sum(axis=-1)
+    product: EncryptedArray = b @ a if a.ndim == 1 and b.ndim == 2 else a @ b
+    return product
+
+
+def _arrays(operation: str, *operands: Any) -> tuple[Any, ...]:
+    """Operands with shapes: plain ones as NumPy's arrays."""
+    schemes = [a.scheme for a in operands if isinstance(a, EncryptedArray)]
+    return tuple(a if isinstance(a, EncryptedArray) else plain_array(a, schemes[0], operation) for a in operands)
+
+
+def _core_shapes(operation: str, a: Any, b: Any, expected: str) -> ShapeError:
+    got = f"{a.shape} and {b.shape}"
+    message = f"{operation}: got {got}, expected {expected}"
+    return ShapeError(message, operation=operation, got=got, expected=expected)
+
 
 _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: lambda a, b: a + b,
@@ -26,34 +69,16 @@ _UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.power: lambda a, n: _power(a, n),
     np.float_power: lambda a, n: _power(a, n),
 }
-
-_HINTS: dict[str, str] = {
-    **dict.fromkeys(
-        ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "reciprocal", "sin", "cos", "tan"],
-        _POLYNOMIAL,
-    ),
-    **dict.fromkeys(["tanh", "sinh", "cosh", "arctan", "arcsin", "arccos", "logaddexp", "hypot"], _POLYNOMIAL),
-    **dict.fromkeys(
-        ["absolute", "sign", "maximum", "minimum", "fmax", "fmin", "greater", "less", "equal", "not_equal"], _COMPARE
-    ),
-    **dict.fromkeys(
-        ["greater_equal", "less_equal", "isnan", "isfinite", "isinf", "amax", "max", "min", "argmax", "argmin"],
-        _COMPARE,
-    ),
-    **dict.fromkeys(
-        ["sort", "argsort", "median", "percentile", "quantile", "clip", "where", "unique", "round"], _COMPARE
-    ),
-    **dict.fromkeys(["floor", "ceil", "rint", "trunc", "remainder", "fmod", "floor_divide", "divmod"], _COMPARE),
-}
+#: By name: they came with NumPy 2.0 (`vecdot`) and 2.2.
+_PRODUCTS: dict[str, Callable[..., Any]] = {"matvec": _matvec, "vecmat": _vecmat, "vecdot": _vecdot}
 
 
 def _power(base: Any, exponent: Any) -> EncryptedArray:
-    if not isinstance(base, EncryptedArray) or np.ndim(exponent) != 0:
-        raise no_such(
-            exponent.scheme if isinstance(exponent, EncryptedArray) else base.scheme, "this power", _POLYNOMIAL
-        )
-    n = float(exponent)
-    return base ** (int(n) if n.is_integer() else exponent)
+    if not isinstance(base, EncryptedArray):
+        raise no_function("exp", "encrypted exponents", exponent.scheme)
+    if not isinstance(exponent, EncryptedArray) and np.ndim(exponent) != 0:
+        raise refused("several exponents at once", "take one power at a time: `x ** 2`", base.scheme)
+    return base ** (exponent if isinstance(exponent, EncryptedArray) else np.asarray(exponent).item())
 
 
 def apply_ufunc(
@@ -64,16 +89,16 @@ def apply_ufunc(
     if method == "reduce" and ufunc is np.add and set(kwargs) <= {"axis", "keepdims"}:
         return array.sum(kwargs.get("axis", 0), keepdims=kwargs.get("keepdims", False))
     if method != "__call__":
-        raise no_such(array.scheme, f"numpy.{name}.{method}", "`x.sum(axis)` and `x.mean(axis)` are there")
+        hint = "`np.outer(x, y)` is there" if method == "outer" else "`x.sum(axis)` and `x.mean(axis)` are there"
+        raise refused(f"numpy.{name}.{method}", hint, array.scheme)
+    if ufunc not in _UFUNCS and name not in _PRODUCTS:
+        raise no_function(name, f"numpy.{name}", array.scheme)
     if kwargs:
         options = ", ".join(f"`{k}=`" for k in kwargs)
-        raise no_such(array.scheme, f"numpy.{name} with {options}", "leave it out: results are new arrays")
-    function = _UFUNCS.get(ufunc)
-    if function is None:
-        hint = _HINTS.get(name, "there are sums, products, powers and polynomials; decrypt for anything else")
-        raise no_such(array.scheme, f"numpy.{name}", hint)
+        raise refused(f"numpy.{name} with {options}", "leave it out: results are new arrays", array.scheme)
     result: EncryptedArray
-    if ufunc in (np.power, np.float_power) or ufunc.nin == 1:
+    function = _UFUNCS.get(ufunc) or _PRODUCTS[name]
+    if ufunc in (np.power, np.float_power) or ufunc.nin == 1 or name in _PRODUCTS:
         result = function(*inputs)
         return result
     left, right = inputs
@@ -97,17 +122,31 @@ def _average(a: EncryptedArray, axis: Any = None, weights: Any = None, *, keepdi
     if weights is None:
         return a.mean(axis, keepdims=keepdims)
     if keepdims:
-        raise no_such(a.scheme, "numpy.average with weights and `keepdims=`", "leave it out, and reshape")
-    w = plain_array(weights, "ckks")
-    total = w.sum()
-    if a.ndim == 1 and w.shape == a.shape:
-        return a.dot(w / total)
-    if a.ndim == 2 and axis is not None and w.shape == (a.shape[axis],):
-        along: EncryptedArray = (w / total) @ a if axis % 2 == 0 else a @ (w / total)
-        return along
-    raise no_such(
-        a.scheme, "numpy.average with these weights", "one weight for each value of a vector, or along an axis"
-    )
+        raise refused("numpy.average with weights and `keepdims=`", "leave it out, and reshape", a.scheme)
+    if a.scheme == "bfv":
+        hint = "integers have no fractions: use `x @ weights`, and divide what was decrypted"
+        raise no_such("bfv", "numpy.average with weights", hint)
+    axes = tuple(range(a.ndim)) if axis is None else normal_axes(axis, a.ndim)
+    w = plain_array(weights, a.scheme, "numpy.average: weights")
+    if len(axes) != 1 or w.ndim != 1:
+        hint = "one weight for each value of a vector, or along an axis"
+        raise refused("numpy.average with these weights", hint, a.scheme)
+    if len(w) != a.shape[axes[0]]:
+        got, expected = f"{len(w)} weights", f"{a.shape[axes[0]]}, as many as values along the axis"
+        message = f"numpy.average: got {got}, expected {expected}"
+        raise ShapeError(message, operation="numpy.average", got=got, expected=expected)
+    with np.errstate(all="ignore"):
+        total = w.sum()
+        share = w / total
+    if np.isfinite(w).all() and not np.isfinite(share).all():
+        got, hint = "weights that sum to zero, or nearly", "weights are divided by their sum: make them positive"
+        message = f"numpy.average: got {got}, expected a sum that can be divided by; {hint}"
+        expected = "a sum that can be divided by"
+        raise DivisionByZeroError(message, operation="numpy.average", got=got, expected=expected, hint=hint)
+    # Weights that are no numbers are named by their place among the weights.
+    share = share if np.isfinite(w).all() else w
+    along: EncryptedArray = a.__rmatmul__(share) if axes[0] == 0 and a.ndim == 2 else a @ share
+    return along
 
 
 def _dot(a: Any, b: Any) -> EncryptedArray:
@@ -126,27 +165,77 @@ def _outer(a: Any, b: Any) -> EncryptedArray:
 
 
 def _polyval(p: Any, x: Any) -> EncryptedArray:
-    return x.polynomial(np.asarray(p)[::-1])  # type: ignore[no-any-return]
+    if isinstance(p, EncryptedArray):
+        hint = "the coefficients stand first, the largest power before the others: `np.polyval([1.0, 2.0], x)`"
+        raise refused("encrypted coefficients", hint, p.scheme)
+    return x.polynomial(np.atleast_1d(np.asarray(p))[::-1])  # type: ignore[no-any-return]
+
+
+def _transpose(a: EncryptedArray, axes: Any = None) -> EncryptedArray:
+    return a.transpose(axes)
+
+
+def _swapaxes(a: EncryptedArray, axis1: Any, axis2: Any) -> EncryptedArray:
+    return a if normal_axis(axis1, a.ndim) == normal_axis(axis2, a.ndim) else a.T
+
+
+def _moveaxis(a: EncryptedArray, source: Any, destination: Any) -> EncryptedArray:
+    sources, destinations = normal_axes(source, a.ndim), normal_axes(destination, a.ndim)
+    if len(sources) != len(destinations):
+        got, expected = f"{len(sources)} and {len(destinations)} axes", "as many destinations as sources"
+        message = f"moveaxis: got {got}, expected {expected}"
+        raise ShapeError(message, operation="moveaxis", got=got, expected=expected)
+    # Of two axes, either both stay or both move.
+    return a if sources == destinations else a.T
+
+
+def _matrix_transpose(x: EncryptedArray) -> EncryptedArray:
+    if x.ndim != 2:
+        expected = "two dimensions"
+        message = f"matrix_transpose: got an array of shape {x.shape}, expected {expected}"
+        raise ShapeError(message, operation="matrix_transpose", got=str(x.shape), expected=expected)
+    return x.T
+
+
+def _squeeze(a: EncryptedArray, axis: Any = None) -> EncryptedArray:
+    return a.squeeze(axis)
 
 
 def _expand_dims(a: EncryptedArray, axis: Any) -> EncryptedArray:
-    shape = list(a.shape)
-    shape.insert(_array._normal_axis(axis, a.ndim + 1), 1)
-    return a.reshape(shape)
+    count = len(axis) if isinstance(axis, (tuple, list)) else 1
+    axes = normal_axes(axis, a.ndim + count)
+    others = iter(a.shape)
+    return a.reshape([1 if k in axes else next(others) for k in range(a.ndim + count)])
+
+
+def _at_least(ndim: int) -> Callable[..., Any]:
+    def function(*arys: Any) -> Any:
+        # A vector is a row.
+        parts = [a if isinstance(a, EncryptedArray) else np.asarray(a) for a in arys]
+        grown = [a.reshape((1,) * (ndim - a.ndim) + a.shape) if a.ndim < ndim else a for a in parts]
+        return grown[0] if len(grown) == 1 else tuple(grown)
+
+    return function
 
 
 def _flip(m: EncryptedArray, axis: Any = None) -> EncryptedArray:
-    which = None if axis is None else _array._normal_axis(axis, m.ndim)
-    return m[tuple(slice(None, None, -1 if which in (None, k) else 1) for k in range(m.ndim))]
+    which = range(m.ndim) if axis is None else normal_axes(axis, m.ndim)
+    return m[tuple(slice(None, None, -1 if k in which else 1) for k in range(m.ndim))]
+
+
+def _size(a: EncryptedArray, axis: Any = None) -> int:
+    axes = range(a.ndim) if axis is None else normal_axes(axis, a.ndim)
+    return math.prod(a.shape[k] for k in axes)
 
 
 def _column_stack(tup: Any) -> EncryptedArray:
-    return _array.concatenate([a if a.ndim == 2 else a.reshape(1, a.size).T for a in tup], axis=1)
+    parts = _array._parts(tup, "column_stack")
+    return _array.concatenate([a if a.ndim == 2 else a.reshape(1, a.size).T for a in parts], axis=1)
 
 
 def _broadcast_to(array: EncryptedArray, shape: Any) -> EncryptedArray:
-    lengths = [shape] if np.ndim(shape) == 0 else list(shape)
-    return EncryptedArray._wrap(array._core.broadcast_to([int(n) for n in lengths]))
+    wanted = [whole_number(n, "broadcast_to: shape", 1) for n in lengths(shape, "broadcast_to: shape")]
+    return EncryptedArray._wrap(array._core.broadcast_to(wanted))
 
 
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -161,13 +250,19 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     ),
     np.outer: _outer,
     np.polyval: _polyval,
-    np.transpose: lambda a: a.T,
+    np.transpose: _transpose,
+    np.swapaxes: _swapaxes,
+    np.moveaxis: _moveaxis,
     np.reshape: lambda a, shape: a.reshape(shape),
     np.ravel: lambda a: a.ravel(),
-    np.squeeze: lambda a: a.squeeze(),
+    np.squeeze: _squeeze,
     np.expand_dims: _expand_dims,
     np.broadcast_to: _broadcast_to,
+    np.atleast_1d: _at_least(1),
+    np.atleast_2d: _at_least(2),
     np.flip: _flip,
+    np.flipud: lambda m: _flip(m, 0),
+    np.fliplr: lambda m: _flip(m, 1),
     np.concatenate: lambda arrays, axis=0: _array.concatenate(arrays, axis),
     np.vstack: _array.vstack,
     np.hstack: _array.hstack,
@@ -176,8 +271,19 @@ _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.copy: lambda a: a,
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
-    np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
+    np.size: _size,
 }
+_LATER: list[tuple[Any, str, Callable[..., Any]]] = [
+    # They came with NumPy 2.0.
+    (np, "matrix_transpose", _matrix_transpose),
+    (np.linalg, "matrix_transpose", _matrix_transpose),
+    (np.linalg, "matmul", lambda x1, x2: np.matmul(x1, x2)),
+    (np.linalg, "outer", _outer),
+    (np.linalg, "vecdot", _vecdot),
+]
+for _module, _name, _function in _LATER:
+    if hasattr(_module, _name):
+        _FUNCTIONS[getattr(_module, _name)] = _function
 
 
 def apply_function(
@@ -186,14 +292,21 @@ def apply_function(
     """A function of NumPy of which one argument is encrypted."""
     ours = _FUNCTIONS.get(function)
     name = getattr(function, "__name__", str(function))
+    shown = f"{getattr(function, '__module__', None) or 'numpy'}.{name}"
     if ours is None:
-        module = getattr(function, "__module__", "numpy")
-        hint = _HINTS.get(name, "see what there is in the guide for NumPy users, or decrypt first")
-        raise no_such(array.scheme, f"{module}.{name}", hint)
+        raise no_function(name, shown, array.scheme)
+    signature = inspect.signature(ours)
+    known = signature.parameters
+    # What is None is as if it had not been passed.
+    unknown = [k for k, v in kwargs.items() if k not in known and v is not None]
+    if unknown:
+        names = ", ".join(f"`{k}=`" for k in unknown)
+        hint = "leave it out: results are new arrays" if unknown == ["out"] else "leave the option out"
+        raise refused(f"{shown} with {names}", hint, array.scheme)
+    options = {k: v for k, v in kwargs.items() if k in known}
     try:
-        return ours(*args, **kwargs)
+        signature.bind(*args, **options)
     except TypeError as error:
-        if type(error) is not TypeError or "argument" not in str(error):
-            raise
-        options = ", ".join(f"`{k}=`" for k in kwargs)
-        raise no_such(array.scheme, f"numpy.{name} with {options}", "leave the option out") from error
+        taken = ", ".join(f"`{k}`" for k in known)
+        raise argument(shown, f"other arguments ({error})", f"those of {taken}", "pass options by name") from None
+    return ours(*args, **options)

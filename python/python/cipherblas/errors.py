@@ -5,15 +5,21 @@ Every exception says what was got, what was expected and what to do, in its mess
 
 from __future__ import annotations
 
+import builtins
+
 __all__ = [
+    "ArgumentError",
     "CipherblasError",
     "DecryptionError",
     "DepthError",
+    "DivisionByZeroError",
     "EncodingError",
     "FileError",
     "KeyMismatchError",
     "MissingKeyError",
+    "NoAttributeError",
     "NoiseError",
+    "OutOfBoundsError",
     "OverflowError",
     "ParameterError",
     "PassphraseError",
@@ -67,8 +73,16 @@ class ParameterError(CipherblasError, ValueError):
     """Parameters that do not exist, do not fit together, or are not secure."""
 
 
+class ArgumentError(ParameterError, TypeError):
+    """An argument of another kind than the call takes. A ``TypeError`` too."""
+
+
 class ShapeError(CipherblasError, ValueError):
     """Shapes that do not fit the operation."""
+
+
+class OutOfBoundsError(ShapeError, IndexError):
+    """An index or an axis that is not there. An ``IndexError`` too."""
 
 
 class DepthError(CipherblasError, ValueError):
@@ -91,8 +105,15 @@ class EncodingError(CipherblasError, ValueError):
     """A value that cannot be encrypted: NaN, infinite, beyond the range, or of a type that the scheme does not hold."""
 
 
-class OverflowError(CipherblasError, ArithmeticError):
-    """A result that may be larger than plaintexts hold, by the bounds declared at encryption."""
+class DivisionByZeroError(EncodingError, ZeroDivisionError):
+    """A plain divisor, or a sum of weights, that is zero. A ``ZeroDivisionError`` too."""
+
+
+class OverflowError(CipherblasError, builtins.OverflowError):
+    """A result that may be larger than plaintexts hold, by the bounds declared at encryption.
+
+    Python's own ``OverflowError`` too.
+    """
 
 
 class NoiseError(CipherblasError, ArithmeticError):
@@ -105,6 +126,10 @@ class StoppedError(CipherblasError):
 
 class UnsupportedError(CipherblasError, TypeError):
     """Something that the scheme, or an encrypted array, cannot do."""
+
+
+class NoAttributeError(UnsupportedError, AttributeError):
+    """A method of NumPy's that encrypted arrays do not have. An ``AttributeError`` too, so that ``hasattr`` is false."""
 
 
 class DecryptionError(CipherblasError, ValueError):
