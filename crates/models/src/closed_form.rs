@@ -17,8 +17,8 @@ use crate::encrypted::Trains;
 use crate::encrypted::design::{row_tile, with_constant};
 use crate::federated::check_totals;
 use crate::schedule::Intercept;
-use crate::table::{Table, check_parameter};
-use crate::{FixedPoint, Kind, LinearRegression, PlainModel, Ridge};
+use crate::table::{Table, check_finite, check_parameter};
+use crate::{FixedPoint, Kind, LinearRegression, PlainModel, Ridge, Scaler};
 use cipherblas_linalg::{EncryptedMatrix, EncryptedVector};
 use cipherblas_scheme::{
     Add, AddPlain, Decrypt, Error, Mul, MulPlain, Result, Rotate, Scheme, Value,
@@ -26,6 +26,15 @@ use cipherblas_scheme::{
 
 /// Levels that the encrypted normal equations take, whatever the shape.
 pub const DEPTH: usize = 2;
+
+/// Singular values of scaled normal equations below this part of the largest count as zero.
+const RANK_CUTOFF: f64 = 1e-7;
+
+/// Bits before the binary point of encrypted normal equations, for values of at most `bound` in absolute value: a sum over the rows of
+/// products, and its double on the way, as sums within rows pass through sums across two rows.
+pub fn integer_bits(rows: usize, bound: f64) -> u32 {
+    crate::plan::bits_for(2.0 * bound * bound * rows as f64)
+}
 
 /// `X' X` and `X' y`, encrypted.
 #[derive(Clone, Debug)]
@@ -127,24 +136,8 @@ impl<S: Scheme> EncryptedNormalEquations<S> {
     where
         S: Scheme<Value = f64>,
     {
-        let n = self.moment.len();
-        let mut gram = self.gram.decrypt(key)?;
-        // Symmetric but for the noise of the encryption.
-        for i in 0..n {
-            for j in 0..i {
-                let mean = (gram[i * n + j] + gram[j * n + i]) / 2.0;
-                gram[i * n + j] = mean;
-                gram[j * n + i] = mean;
-            }
-        }
-        Ok(NormalEquations {
-            features: self.features,
-            normal: Normal {
-                n,
-                gram,
-                moment: self.moment.decrypt(key)?,
-            },
-        })
+        let (gram, moment) = (self.gram.decrypt(key)?, self.moment.decrypt(key)?);
+        NormalEquations::from_sums(self.features, gram, moment)
     }
 }
 
@@ -194,6 +187,40 @@ impl NormalEquations {
         })
     }
 
+    /// From the decrypted [parts](EncryptedNormalEquations::parts): the row-major `X' X`, symmetric but for the noise of the
+    /// encryption, and `X' y`, with the constant column last if there is an intercept.
+    ///
+    /// # Errors
+    /// `Shape` unless both have `features` or one more columns; `Value` for NaN or infinity.
+    pub fn from_sums(features: usize, mut gram: Vec<f64>, moment: Vec<f64>) -> Result<Self> {
+        let n = moment.len();
+        if features == 0
+            || !(features..=features.saturating_add(1)).contains(&n)
+            || n.checked_mul(n) != Some(gram.len())
+        {
+            return Err(Error::Shape {
+                operation: "normal equations",
+                got: format!("{} and {n} sums for {features} features", gram.len()),
+                expected: "a square matrix and a vector of the features, plus one for an intercept"
+                    .into(),
+                hint: "pass the parts of one computation",
+            });
+        }
+        check_finite(&gram)?;
+        check_finite(&moment)?;
+        for i in 0..n {
+            for j in 0..i {
+                let mean = (gram[i * n + j] + gram[j * n + i]) / 2.0;
+                gram[i * n + j] = mean;
+                gram[j * n + i] = mean;
+            }
+        }
+        Ok(Self {
+            features,
+            normal: Normal { n, gram, moment },
+        })
+    }
+
     /// Number of values of [`to_values`](Self::to_values): with `n` weights `n (n + 1) / 2 + n`.
     pub fn values(features: usize, intercept: Intercept) -> usize {
         let n = unknowns(features, intercept);
@@ -231,6 +258,36 @@ impl NormalEquations {
         let (coef, bias) = split(weights, self.features);
         PlainModel::new(Kind::Linear, coef, bias)
     }
+
+    /// As [`solve`](Self::solve), for equations of rows that `scaler` scaled: the model of the rows themselves, with the penalty on
+    /// its weights. Of linearly dependent features, up to the precision of an encryption, the shortest scaled weights.
+    ///
+    /// # Errors
+    /// `Parameter` for a negative penalty, and for a scaling that does more than shift and stretch each feature; `Shape` for
+    /// another number of features.
+    pub fn solve_scaled(&self, alpha: f64, scaler: &Scaler) -> Result<PlainModel> {
+        check_parameter("alpha", alpha, 0.0, false)?;
+        let Some((_, factor)) = scaler.affine() else {
+            return Err(Error::Parameter {
+                what: "scaling",
+                got: "one across features, or of ranks".into(),
+                expected: "shifts and factors".into(),
+                hint: "scale each feature by itself: a penalty on its weight has to have a meaning",
+            });
+        };
+        if factor.len() != self.features {
+            return Err(crate::table::features_differ(
+                "normal equations",
+                factor.len(),
+                self.features,
+            ));
+        }
+        // The weight of a feature is its scaled one times the factor.
+        let penalties: Vec<f64> = factor.iter().map(|f| alpha * f * f).collect();
+        let weights = self.normal.solve_deficient(&penalties, RANK_CUTOFF);
+        let (coef, bias) = split(weights, self.features);
+        scaler.unscale(&PlainModel::new(Kind::Linear, coef, bias)?)
+    }
 }
 
 impl Ridge {
@@ -260,5 +317,132 @@ impl LinearRegression {
         y: &EncryptedVector<S>,
     ) -> Result<EncryptedNormalEquations<S>> {
         EncryptedNormalEquations::new(x, y, self.descent.intercept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TargetScaler, Whitening, scaling::Scaling};
+
+    /// 12 rows of three features of very different size, and targets.
+    fn data() -> (Vec<f64>, Vec<f64>) {
+        let x: Vec<f64> = (0..12)
+            .flat_map(|i| {
+                let t = f64::from(i);
+                [
+                    t.sin() * 1e3,
+                    (t * 0.7).cos() + 5.0,
+                    (t * t * 0.3).sin() * 1e-2,
+                ]
+            })
+            .collect();
+        let y = (0..12)
+            .map(|i| (f64::from(i) * 1.3).cos() * 40.0 + 7.0)
+            .collect();
+        (x, y)
+    }
+
+    fn by_units(x: &Table<'_>, y: &[f64], alpha: f64, intercept: Intercept) -> PlainModel {
+        let scaler = Scaler::unit_columns(x, intercept).unwrap();
+        let targets = TargetScaler::unit_length(y, intercept).unwrap();
+        let rows = scaler.transform(x).unwrap();
+        let rows = Table::new(x.rows(), x.cols(), &rows).unwrap();
+        let equations = NormalEquations::of(&rows, &targets.transform(y), Intercept::Omit).unwrap();
+        let n = x.cols();
+        let entry = |i: usize, j: usize| equations.to_values()[i * (i + 1) / 2 + j];
+        assert!((0..n).all(|i| (0..=i).all(|j| entry(i, j).abs() <= 1.0 + 1e-12)));
+        assert!((0..n).all(|i| entry(i, i) == 0.0 || (entry(i, i) - 1.0).abs() < 1e-12));
+        let model = equations.solve_scaled(alpha, &scaler).unwrap();
+        targets.unscale(&model).unwrap()
+    }
+
+    #[test]
+    fn columns_of_length_one_change_no_solution() {
+        let (x, y) = data();
+        let x = Table::new(12, 3, &x).unwrap();
+        for intercept in [Intercept::Fit, Intercept::Omit] {
+            for alpha in [0.0, 2.5] {
+                let exact = Ridge::new(alpha)
+                    .intercept(intercept)
+                    .fit_exact(&x, &y)
+                    .unwrap();
+                let ours = by_units(&x, &y, alpha, intercept);
+                for (a, b) in ours.coef().iter().zip(exact.coef()) {
+                    assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{ours:?} {exact:?}");
+                }
+                assert!((ours.intercept() - exact.intercept()).abs() < 1e-7);
+            }
+        }
+    }
+
+    #[test]
+    fn dependent_features_share_the_weight_and_constant_ones_have_none() {
+        let (one, y) = data();
+        let single: Vec<f64> = one.chunks(3).map(|r| r[0]).collect();
+        let doubled: Vec<f64> = single.iter().flat_map(|&v| [v, 2.0 * v, 4.0]).collect();
+        let exact = LinearRegression::new()
+            .fit_exact(&Table::new(12, 1, &single).unwrap(), &y)
+            .unwrap();
+        let ours = by_units(
+            &Table::new(12, 3, &doubled).unwrap(),
+            &y,
+            0.0,
+            Intercept::Fit,
+        );
+        let w = exact.coef()[0];
+        // Scaled, both are the same feature: half of the score comes from each.
+        assert!((ours.coef()[0] - w / 2.0).abs() < 1e-9 * w.abs());
+        assert!((ours.coef()[1] - w / 4.0).abs() < 1e-9 * w.abs());
+        assert_eq!(ours.coef()[2], 0.0);
+        assert!((ours.intercept() - exact.intercept()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let (x, y) = data();
+        let x = Table::new(12, 3, &x).unwrap();
+        let equations = NormalEquations::of(&x, &y, Intercept::Fit).unwrap();
+        let white =
+            Scaler::fit(&x, Scaling::Standard, Whitening::Shrunk { shrinkage: 0.1 }).unwrap();
+        assert!(matches!(
+            equations.solve_scaled(0.0, &white),
+            Err(Error::Parameter {
+                what: "scaling",
+                ..
+            })
+        ));
+        let narrow = Scaler::from_moments(&[0.0], &[1.0]).unwrap();
+        assert!(matches!(
+            equations.solve_scaled(0.0, &narrow),
+            Err(Error::Shape { .. })
+        ));
+        let scaler = Scaler::unit_columns(&x, Intercept::Fit).unwrap();
+        assert!(equations.solve_scaled(-1.0, &scaler).is_err());
+        let from = |features, gram: &[f64], moment: &[f64]| {
+            NormalEquations::from_sums(features, gram.to_vec(), moment.to_vec())
+        };
+        assert!(matches!(
+            from(1, &[1.0; 3], &[1.0; 2]),
+            Err(Error::Shape { .. })
+        ));
+        assert!(matches!(
+            from(3, &[1.0; 4], &[1.0; 2]),
+            Err(Error::Shape { .. })
+        ));
+        assert!(matches!(from(0, &[1.0], &[1.0]), Err(Error::Shape { .. })));
+        assert!(matches!(
+            from(1, &[f64::NAN], &[1.0]),
+            Err(Error::Value { .. })
+        ));
+        let model = from(1, &[2.0], &[3.0]).unwrap().solve(0.0).unwrap();
+        assert!((model.coef()[0] - 1.5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn integer_bits_hold_the_sums() {
+        // 2 * 16 * 100 < 2^12, and a sign.
+        assert_eq!(integer_bits(100, 4.0), 13);
+        assert_eq!(integer_bits(1, 0.1), 4);
     }
 }

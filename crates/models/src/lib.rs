@@ -68,7 +68,7 @@ pub use linear::{LinearRegression, Ridge};
 pub use logistic::LogisticRegression;
 pub use plain::{ClearFit, Kind, PlainModel};
 pub use plan::{Plannable, TrainingPlan};
-pub use scaling::{Scaler, Scaling, Whitening};
+pub use scaling::{Scaler, Scaling, TargetScaler, Whitening};
 pub use schedule::{Batch, Intercept, LearningRate, Solver};
 pub use sigmoid::{Degree, Sigmoid};
 pub use statistics::EncryptedStatistics;

@@ -18,6 +18,7 @@ pub struct TrainingPlan {
     iterations: usize,
     batch_rows: usize,
     tile: Tile,
+    weights: usize,
     training: Plan,
     keys: KeySet,
 }
@@ -32,6 +33,21 @@ pub trait Plannable: sealed::Sealed {
     /// `Parameter` for impossible settings, and unless `slots` is a power of two; `Shape` for an empty dimension or one
     /// that does not fit in memory.
     fn plan(&self, rows: usize, features: usize, slots: usize) -> Result<TrainingPlan>;
+
+    /// Bits before the binary point that parameters of `slots` slots have to afford, for features of at most `bound` in absolute
+    /// value and targets within `target_bound` of the first guess: those of [`TrainingPlan::largest_value`], and one for the
+    /// sign. Nothing is traced: parameters come before a plan.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    fn integer_bits(
+        &self,
+        rows: usize,
+        features: usize,
+        slots: usize,
+        bound: f64,
+        target_bound: f64,
+    ) -> Result<u32>;
 }
 
 mod sealed {
@@ -46,11 +62,14 @@ macro_rules! plannable {
                 let depth = self.depth()?;
                 let go_on = |_: &crate::Progress| ControlFlow::Continue(());
                 let tile = row_packing(rows, features, self.descent.intercept, slots)?;
+                let mut weights = 0;
                 let training = Plan::trace(slots, depth, |tracer| {
                     let x = tracer.matrix(rows, features, &EncryptOptions::new().packing(tile))?;
                     let y =
                         tracer.vector(rows, &EncryptOptions::new().packing(tile.row_packing()))?;
-                    self.fit_encrypted(&x, &y, go_on).map(drop)
+                    let model = self.fit_encrypted(&x, &y, go_on)?;
+                    weights = model.coef().ciphertexts().len();
+                    Ok(())
                 })?;
                 // Scoring full ciphertexts of rows: what any number of them needs.
                 let scoring = Plan::trace(slots, SCORING_DEPTH, |tracer| {
@@ -70,9 +89,23 @@ macro_rules! plannable {
                     iterations: self.descent.iterations,
                     batch_rows: train::batch_rows(&self.descent, rows, features, slots)?,
                     tile,
+                    weights,
                     keys: training.keys().clone().union(scoring.keys()),
                     training,
                 })
+            }
+
+            fn integer_bits(
+                &self,
+                rows: usize,
+                features: usize,
+                slots: usize,
+                bound: f64,
+                target_bound: f64,
+            ) -> Result<u32> {
+                let batch = train::batch_rows(&self.descent, rows, features, slots)?;
+                let row_norm = bound * (features as f64).sqrt();
+                Ok(bits_for(largest_value(batch, row_norm, target_bound)))
             }
         }
     };
@@ -81,6 +114,16 @@ macro_rules! plannable {
 plannable!(LogisticRegression);
 plannable!(LinearRegression);
 plannable!(Ridge);
+
+/// Bits before the binary point, and one for the sign, of values up to `largest`: no fewer than four.
+pub(crate) fn bits_for(largest: f64) -> u32 {
+    (largest.log2().ceil() + 1.0).max(4.0) as u32
+}
+
+/// See [`TrainingPlan::largest_value`].
+fn largest_value(batch_rows: usize, row_norm: f64, target_bound: f64) -> f64 {
+    2.0 * batch_rows as f64 * target_bound * (row_norm * row_norm + 1.0)
+}
 
 impl TrainingPlan {
     /// Rows of the training data.
@@ -135,7 +178,7 @@ impl TrainingPlan {
     /// By Cauchy-Schwarz: the second step's scores are sums over all rows `k` of `r_k x_i . x_k`, before they are divided by
     /// the number of rows; twice that, as the sums within rows pass through sums across two rows.
     pub fn largest_value(&self, row_norm: f64, target_bound: f64) -> f64 {
-        2.0 * self.batch_rows as f64 * target_bound * (row_norm * row_norm + 1.0)
+        largest_value(self.batch_rows, row_norm, target_bound)
     }
 
     /// Ciphertexts of the rows and of the targets.
@@ -143,6 +186,11 @@ impl TrainingPlan {
         let columns = self.features.div_ceil(self.tile.columns_per_block());
         let blocks = self.rows.div_ceil(self.tile.rows_per_block());
         (blocks * columns, blocks)
+    }
+
+    /// Ciphertexts of the encrypted weights: shared decryptions that the result takes.
+    pub fn result_ciphertexts(&self) -> usize {
+        self.weights
     }
 }
 

@@ -7,15 +7,19 @@
 //! Where nobody may see the features' statistics, the server can compute them encrypted: see
 //! [`crate::statistics`].
 
+use crate::PlainModel;
 use crate::clear::cholesky::Cholesky;
-use crate::table::{Table, check_parameter};
-use cipherblas_scheme::Result;
+use crate::schedule::Intercept;
+use crate::table::{Table, check_finite, check_parameter, dot};
+use cipherblas_scheme::{Error, Result};
 
 /// What is done to each feature by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scaling {
     /// Mean zero, variance one. A constant feature becomes zero.
     Standard,
+    /// Mean square one, and nothing shifted: for models without a constant term. A feature that is zero stays so.
+    Uncentred,
     /// The training range to `[-1, 1]`. A constant feature becomes zero. Rows outside the range are not clipped.
     MinMax,
     /// The share of training values below the value, brought to mean zero and variance one: robust to outliers and
@@ -57,6 +61,9 @@ pub struct Scaler {
     whitening: Option<Cholesky>,
 }
 
+/// Lengths are rounded up, so that a value that is its whole column does not come out above one.
+const NO_LESS: f64 = 1.0 + 8.0 * f64::EPSILON;
+
 fn column(x: &Table<'_>, c: usize) -> impl Iterator<Item = f64> {
     x.iter().map(move |row| row[c])
 }
@@ -94,6 +101,16 @@ impl Scaler {
             Scaling::Standard => {
                 let (shift, factor) = (0..d).map(|c| moments(&values(c))).unzip();
                 Columns::Affine { shift, factor }
+            }
+            Scaling::Uncentred => {
+                let factor = (0..d).map(|c| {
+                    let squares: f64 = column(x, c).map(|v| v * v).sum();
+                    reciprocal((squares / x.rows() as f64).sqrt(), 0.0)
+                });
+                Columns::Affine {
+                    shift: vec![0.0; d],
+                    factor: factor.collect(),
+                }
             }
             Scaling::MinMax => {
                 let range = |c| {
@@ -133,6 +150,24 @@ impl Scaler {
             check_parameter("shrinkage", shrinkage, 0.0, true)?;
             let scaled = scaler.transform(x)?;
             scaler.whitening = Some(Cholesky::new(d, &covariance(&scaled, d, shrinkage))?);
+        }
+        Ok(scaler)
+    }
+
+    /// Columns of length one, after centring where there is a constant term to fit: no entry of their normal equations is larger
+    /// than one, by Cauchy-Schwarz. A feature without variance becomes zero.
+    ///
+    /// # Errors
+    /// None for rows that are a table.
+    pub fn unit_columns(x: &Table<'_>, intercept: Intercept) -> Result<Self> {
+        let scaling = match intercept {
+            Intercept::Fit => Scaling::Standard,
+            Intercept::Omit => Scaling::Uncentred,
+        };
+        let mut scaler = Self::fit(x, scaling, Whitening::None)?;
+        if let Columns::Affine { factor, .. } = &mut scaler.columns {
+            let root = (x.rows() as f64).sqrt() * NO_LESS;
+            factor.iter_mut().for_each(|f| *f /= root);
         }
         Ok(scaler)
     }
@@ -207,6 +242,97 @@ impl Scaler {
         }
         Ok(out)
     }
+
+    /// The model of the features themselves, from one of the scaled features: the same score for every row.
+    ///
+    /// # Errors
+    /// `Shape` if the number of features differs; `Parameter` for [`Scaling::Quantile`], which is not linear.
+    pub fn unscale(&self, model: &PlainModel) -> Result<PlainModel> {
+        if model.coef().len() != self.features {
+            return Err(crate::table::features_differ(
+                "unscaling",
+                model.coef().len(),
+                self.features,
+            ));
+        }
+        let Columns::Affine { shift, factor } = &self.columns else {
+            return Err(Error::Parameter {
+                what: "scaling",
+                got: "ranks".into(),
+                expected: "a linear scaling".into(),
+                hint: "weights of ranks have no counterpart: keep the scaler, and score scaled rows",
+            });
+        };
+        let mut coef = model.coef().to_vec();
+        if let Some(whitening) = &self.whitening {
+            // The scaled features are L^-1 z, and w . L^-1 z = (L'^-1 w) . z.
+            whitening.solve_upper(&mut coef);
+        }
+        coef.iter_mut().zip(factor).for_each(|(w, f)| *w *= f);
+        let intercept = model.intercept() - dot(&coef, shift);
+        PlainModel::new(model.kind(), coef, intercept)
+    }
+}
+
+/// Targets of a regression brought to a common range by their owner: `(y - shift) / spread`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetScaler {
+    shift: f64,
+    spread: f64,
+}
+
+impl TargetScaler {
+    /// The largest absolute value one, after centring where there is a constant term to fit.
+    ///
+    /// # Errors
+    /// `Shape` without targets; `Value` for NaN or infinity.
+    pub fn unit_range(y: &[f64], intercept: Intercept) -> Result<Self> {
+        Self::fit(y, intercept, |centred| {
+            centred.fold(0.0, |m, v| m.max(v.abs()))
+        })
+    }
+
+    /// Length one, after centring where there is a constant term to fit: as [`Scaler::unit_columns`].
+    ///
+    /// # Errors
+    /// As [`unit_range`](Self::unit_range).
+    pub fn unit_length(y: &[f64], intercept: Intercept) -> Result<Self> {
+        Self::fit(y, intercept, |centred| {
+            centred.map(|v| v * v).sum::<f64>().sqrt() * NO_LESS
+        })
+    }
+
+    fn fit(
+        y: &[f64],
+        intercept: Intercept,
+        size: impl Fn(&mut dyn Iterator<Item = f64>) -> f64,
+    ) -> Result<Self> {
+        Table::new(y.len(), 1, y)?;
+        let shift = match intercept {
+            Intercept::Fit => y.iter().sum::<f64>() / y.len() as f64,
+            Intercept::Omit => 0.0,
+        };
+        let spread = size(&mut y.iter().map(|v| v - shift));
+        // Targets that are all the same become zero.
+        let spread = if spread > 0.0 { spread } else { 1.0 };
+        check_finite(&[shift, spread])?;
+        Ok(Self { shift, spread })
+    }
+
+    /// Scaled targets.
+    pub fn transform(&self, y: &[f64]) -> Vec<f64> {
+        y.iter().map(|v| (v - self.shift) / self.spread).collect()
+    }
+
+    /// The model of the targets themselves, from one of the scaled targets.
+    ///
+    /// # Errors
+    /// `Value` if its weights overflow.
+    pub fn unscale(&self, model: &PlainModel) -> Result<PlainModel> {
+        let coef = model.coef().iter().map(|w| w * self.spread).collect();
+        let intercept = model.intercept() * self.spread + self.shift;
+        PlainModel::new(model.kind(), coef, intercept)
+    }
 }
 
 /// Covariance of centred rows plus `shrinkage` times the identity.
@@ -228,7 +354,7 @@ fn covariance(centred: &[f64], d: usize, shrinkage: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cipherblas_scheme::Error;
+    use crate::Kind;
 
     const DATA: [f64; 12] = [
         1.0, 10.0, 5.0, 2.0, 30.0, 5.0, 3.0, 20.0, 5.0, 4.0, 80.0, 5.0,
@@ -312,6 +438,100 @@ mod tests {
             "{c:?}"
         );
         assert!(scaler.affine().is_none());
+    }
+
+    #[test]
+    fn unscaled_models_score_the_rows_themselves() {
+        let x = table();
+        let shrunk = Whitening::Shrunk { shrinkage: 0.1 };
+        let model = PlainModel::new(Kind::Logistic, vec![0.5, -2.0, 3.0], 0.25).unwrap();
+        let scalers = [
+            Scaler::fit(&x, Scaling::Standard, Whitening::None),
+            Scaler::fit(&x, Scaling::Standard, shrunk),
+            Scaler::fit(&x, Scaling::Uncentred, shrunk),
+            Scaler::fit(&x, Scaling::MinMax, shrunk),
+            Scaler::unit_columns(&x, Intercept::Fit),
+            Scaler::unit_columns(&x, Intercept::Omit),
+        ];
+        for scaler in scalers.map(Result::unwrap) {
+            let scaled = scaler.transform(&x).unwrap();
+            let scaled = model
+                .decision_function(&Table::new(4, 3, &scaled).unwrap())
+                .unwrap();
+            let back = scaler.unscale(&model).unwrap();
+            assert_eq!(back.kind(), Kind::Logistic);
+            for (a, b) in back.decision_function(&x).unwrap().iter().zip(scaled) {
+                assert!((a - b).abs() < 1e-12, "{a} {b}");
+            }
+        }
+        let ranks = Scaler::fit(&x, Scaling::Quantile, Whitening::None).unwrap();
+        assert!(matches!(
+            ranks.unscale(&model),
+            Err(Error::Parameter {
+                what: "scaling",
+                ..
+            })
+        ));
+        let narrow = Scaler::from_moments(&[0.0], &[1.0]).unwrap();
+        assert!(matches!(narrow.unscale(&model), Err(Error::Shape { .. })));
+    }
+
+    #[test]
+    fn without_a_constant_term_nothing_is_shifted() {
+        let x = table();
+        let shrunk = Whitening::Shrunk { shrinkage: 1e-3 };
+        let scaler = Scaler::fit(&x, Scaling::Uncentred, shrunk).unwrap();
+        // The same as for rows and their negatives, which have mean zero.
+        let both: Vec<f64> = DATA.into_iter().chain(DATA.map(|v| -v)).collect();
+        let both = Table::new(8, 3, &both).unwrap();
+        let twin = Scaler::fit(&both, Scaling::Standard, shrunk).unwrap();
+        let (a, b) = (scaler.transform(&x).unwrap(), twin.transform(&x).unwrap());
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-10));
+        let zero = Table::new(1, 3, &[0.0; 3]).unwrap();
+        assert_eq!(scaler.transform(&zero).unwrap(), [0.0; 3]);
+    }
+
+    #[test]
+    fn columns_and_targets_of_length_one() {
+        for (intercept, constant) in [(Intercept::Fit, 0.0), (Intercept::Omit, 1.0)] {
+            let z = Scaler::unit_columns(&table(), intercept)
+                .unwrap()
+                .transform(&table())
+                .unwrap();
+            for (c, expected) in [1.0, 1.0, constant].into_iter().enumerate() {
+                let square: f64 = z.chunks(3).map(|r| r[c] * r[c]).sum();
+                assert!(
+                    (square - expected).abs() < 1e-14,
+                    "{intercept:?} {c} {square}"
+                );
+            }
+        }
+        let y = [1.0, 5.0, 3.0];
+        let fit = TargetScaler::unit_range(&y, Intercept::Fit).unwrap();
+        assert_eq!(fit.transform(&y), [-1.0, 1.0, 0.0]);
+        let fit = TargetScaler::unit_range(&y, Intercept::Omit).unwrap();
+        assert_eq!(fit.transform(&y), [0.2, 1.0, 0.6]);
+        let fit = TargetScaler::unit_length(&y, Intercept::Omit).unwrap();
+        let square: f64 = fit.transform(&y).iter().map(|v| v * v).sum();
+        assert!((square - 1.0).abs() < 1e-14);
+        // y = 2 x + 1 of one feature, by the model of the scaled targets.
+        let fit = TargetScaler::unit_range(&y, Intercept::Fit).unwrap();
+        let model = fit
+            .unscale(&PlainModel::new(Kind::Linear, vec![1.0], -1.0).unwrap())
+            .unwrap();
+        assert_eq!((model.coef()[0], model.intercept()), (2.0, 1.0));
+        for v in [0.1, 3.0, 1e-9 / 7.0, 12345.678] {
+            let alone = [v, 0.0, 0.0];
+            let fit = TargetScaler::unit_length(&alone, Intercept::Omit).unwrap();
+            assert!(fit.transform(&alone)[0] <= 1.0);
+            let x = Table::new(3, 1, &alone).unwrap();
+            let fit = Scaler::unit_columns(&x, Intercept::Omit).unwrap();
+            assert!(fit.transform(&x).unwrap()[0] <= 1.0);
+        }
+        let same = TargetScaler::unit_range(&[4.0, 4.0], Intercept::Fit).unwrap();
+        assert_eq!(same.transform(&[4.0, 4.0]), [0.0, 0.0]);
+        assert!(TargetScaler::unit_range(&[], Intercept::Fit).is_err());
+        assert!(TargetScaler::unit_length(&[f64::NAN], Intercept::Omit).is_err());
     }
 
     #[test]

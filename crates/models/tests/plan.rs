@@ -36,6 +36,7 @@ fn exactly_the_planned_keys_depth_and_operations() {
             );
             let fit = model.fit_encrypted(&x, &y, |_| ControlFlow::Continue(()))?;
             assert_eq!(scheme.counts(), *plan.training().counts());
+            assert_eq!(fit.coef().ciphertexts().len(), plan.result_ciphertexts());
             let many = Data::new(
                 (slots / plan.tile().columns_per_block()).max(1),
                 features,
@@ -100,4 +101,17 @@ fn batches_are_rounded_up_to_ciphertexts() {
         Ridge::new(1.0).plan(usize::MAX, 3, 256),
         Err(Error::Shape { .. })
     ));
+}
+
+/// Features and targets of this size stay below two to the bits, the sign's among them.
+#[test]
+fn integer_bits_are_those_of_the_largest_value() {
+    let model = Ridge::new(0.0);
+    // Batches are rounded up to whole ciphertexts: 4 rows of 16 columns.
+    for model in [model.clone(), model.batch(Batch::Rows(9))] {
+        let largest = model.plan(40, 9, 64).unwrap().largest_value(2.0 * 3.0, 5.0);
+        let bits = model.integer_bits(40, 9, 64, 2.0, 5.0).unwrap();
+        assert!(largest <= 2f64.powi(bits as i32 - 1) && largest > 2f64.powi(bits as i32 - 2));
+        assert_eq!(model.integer_bits(40, 9, 64, 1e-3, 1e-3).unwrap(), 4);
+    }
 }

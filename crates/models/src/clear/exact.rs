@@ -1,6 +1,7 @@
 //! The optimum: normal equations and Newton's method.
 
 use crate::clear::cholesky::Cholesky;
+use crate::clear::least_norm::least_norm;
 use crate::schedule::Intercept;
 use crate::sigmoid::sigmoid;
 use crate::table::{Table, dot};
@@ -83,6 +84,21 @@ impl Normal {
         let factor = Cholesky::new(self.n, &self.gram)?;
         factor.solve(&mut self.moment);
         Ok(self.moment)
+    }
+
+    /// The shortest minimizer of `|(gram + diag(penalties)) w - moment|`; weights behind the penalties have none.
+    pub(crate) fn solve_deficient(&self, penalties: &[f64], cutoff: f64) -> Vec<f64> {
+        // Sums over rows fill the lower triangle only.
+        let lower: Vec<f64> = self.lower().collect();
+        let Self {
+            n,
+            mut gram,
+            moment,
+        } = Self::from_lower(&lower, &self.moment);
+        for (i, penalty) in penalties.iter().enumerate() {
+            gram[i * n + i] += penalty;
+        }
+        least_norm(n, &gram, &moment, cutoff)
     }
 }
 

@@ -6,3 +6,4 @@
 pub(crate) mod cholesky;
 pub(crate) mod descent;
 pub(crate) mod exact;
+pub(crate) mod least_norm;
