@@ -33,8 +33,8 @@ mod _core {
     use crate::keys::{Context, EvaluationKeys, PublicKey, SecretKey};
     #[pymodule_export]
     use crate::models::{
-        EncryptedModel, FederatedOwner, FederatedRounds, FitPlan, NormalEquations, Scaler, Trainer,
-        feature_scaler, feature_sums,
+        EncryptedModel, FederatedOwner, FederatedRounds, FitPlan, NormalEquations, Scaler,
+        TargetScaler, Trainer, feature_scaler, feature_sums, solve_normal_equations,
     };
     #[pymodule_export]
     use crate::params::Params;

@@ -4,7 +4,7 @@ use crate::array::{AnyArray, Array, Ckks, Packing, Watched};
 use crate::buffer::Bytes;
 use crate::convert::{Plain, to_numpy};
 use crate::error::{OrRaise, raise, unsupported};
-use crate::keys::{AnyEvaluator, EvaluationKeys, SecretKey};
+use crate::keys::{AnyEvaluator, EvaluationKeys};
 use crate::run::{Job, long, short};
 use cipherblas::linalg::array::{ArrayPacking, EncryptedArray};
 use cipherblas::linalg::plan::Plan as Trace;
@@ -210,7 +210,7 @@ impl Trainer {
             tile: plan.tile(),
             description: plan.to_string(),
             batch_rows: plan.batch_rows(),
-            descent: Some(plan),
+            results: plan.result_ciphertexts(),
         })
     }
 
@@ -236,10 +236,14 @@ impl Trainer {
     ) -> PyResult<FitPlan> {
         let trace = || -> Result<FitPlan> {
             let tile = models::row_packing(rows, features, self.intercept, slots)?;
+            let mut results = 0;
             let plan = Trace::trace(slots, models::closed_form::DEPTH, |t| {
                 let x = t.matrix(rows, features, &EncryptOptions::new().packing(tile))?;
                 let y = t.vector(rows, &EncryptOptions::new().packing(tile.row_packing()))?;
-                EncryptedNormalEquations::new(&x, &y, self.intercept).map(drop)
+                let equations = EncryptedNormalEquations::new(&x, &y, self.intercept)?;
+                let (gram, moment) = equations.parts();
+                results = gram.ciphertexts().len() + moment.ciphertexts().len();
+                Ok(())
             })?;
             Ok(FitPlan {
                 depth: plan.depth(),
@@ -247,10 +251,31 @@ impl Trainer {
                 tile,
                 description: plan.to_string(),
                 batch_rows: rows,
-                descent: None,
+                results,
             })
         };
         py.detach(trace).or_raise(py)
+    }
+
+    /// Bits before the binary point of the values of a training by descent, for features of this size and targets this far from
+    /// the first guess.
+    fn integer_bits(
+        &self,
+        py: Python<'_>,
+        rows: usize,
+        features: usize,
+        slots: usize,
+        bound: f64,
+        target_bound: f64,
+    ) -> PyResult<u32> {
+        each!(&self.model, m => m.integer_bits(rows, features, slots, bound, target_bound))
+            .or_raise(py)
+    }
+
+    /// Bits before the binary point of encrypted normal equations, for values of this size.
+    #[staticmethod]
+    fn closed_form_integer_bits(rows: usize, bound: f64) -> u32 {
+        models::closed_form::integer_bits(rows, bound)
     }
 
     /// The same algorithm in clear: weights, constant term, the largest score.
@@ -454,7 +479,7 @@ pub(crate) struct FitPlan {
     tile: Tile,
     description: String,
     batch_rows: usize,
-    descent: Option<models::TrainingPlan>,
+    results: usize,
 }
 
 #[pymethods]
@@ -483,11 +508,10 @@ impl FitPlan {
     fn batch_rows(&self) -> usize {
         self.batch_rows
     }
-    /// A bound on the values that occur, for rows of this norm and targets this far from the first guess; none for a closed form.
-    fn largest_value(&self, row_norm: f64, target_bound: f64) -> Option<f64> {
-        self.descent
-            .as_ref()
-            .map(|plan| plan.largest_value(row_norm, target_bound))
+    /// Ciphertexts of the result.
+    #[getter]
+    fn results(&self) -> usize {
+        self.results
     }
     fn describe(&self) -> &str {
         &self.description
@@ -528,21 +552,6 @@ impl EncryptedModel {
             .bind(evaluator)
             .or_raise(py)
             .map(|inner| Self { inner })
-    }
-    /// The weights in clear, for the key's owner.
-    fn decrypt<'py>(&self, py: Python<'py>, key: &SecretKey) -> PyResult<Weights<'py>> {
-        let Some(secret) = key.ckks() else {
-            return Err(unsupported(
-                py,
-                "this key",
-                "decrypting an encrypted model",
-                "use the key it was trained under",
-            ));
-        };
-        let job = Job::new(None, None);
-        let guarded = cipherblas::scheme::GuardedKey::new(secret, job.watch.clone());
-        let model = long(py, &job, || self.inner.decrypt(&guarded))?;
-        weights(py, &model)
     }
     /// Encrypted weights x encrypted rows.
     #[pyo3(signature = (x, progress=None))]
@@ -640,21 +649,30 @@ impl NormalEquations {
             .or_raise(py)?;
         Ok(Self { inner })
     }
-    /// Decrypts and solves, with a penalty `alpha` on the squared weights but the constant term's.
-    fn solve<'py>(&self, py: Python<'py>, key: &SecretKey, alpha: f64) -> PyResult<Weights<'py>> {
-        let Some(secret) = key.ckks() else {
-            return Err(unsupported(
-                py,
-                "this key",
-                "solving normal equations",
-                "use the key of the arrays",
-            ));
-        };
-        let job = Job::new(None, None);
-        let guarded = cipherblas::scheme::GuardedKey::new(secret, job.watch.clone());
-        let model = long(py, &job, || self.inner.decrypt(&guarded)?.solve(alpha))?;
-        weights(py, &model)
-    }
+}
+
+/// Solves decrypted normal equations, with a penalty `alpha` on the squared weights but the constant term's; for rows that were
+/// scaled, in the units of the rows themselves.
+#[pyfunction]
+#[pyo3(signature = (features, gram, moment, alpha, scaler=None))]
+pub(crate) fn solve_normal_equations<'py>(
+    py: Python<'py>,
+    features: usize,
+    gram: PyReadonlyArrayDyn<'py, f64>,
+    moment: PyReadonlyArrayDyn<'py, f64>,
+    alpha: f64,
+    scaler: Option<&Scaler>,
+) -> PyResult<Weights<'py>> {
+    let (gram, moment) = (contiguous(&gram)?.to_vec(), contiguous(&moment)?.to_vec());
+    let solve = || {
+        let equations = models::NormalEquations::from_sums(features, gram, moment)?;
+        match scaler {
+            Some(scaler) => equations.solve_scaled(alpha, &scaler.inner),
+            None => equations.solve(alpha),
+        }
+    };
+    let model = py.detach(solve).or_raise(py)?;
+    weights(py, &model)
 }
 
 /// Features brought to a common range by their owner.
@@ -665,19 +683,35 @@ pub(crate) struct Scaler {
 
 #[pymethods]
 impl Scaler {
-    /// Mean zero and variance one; decorrelated too if there is a shrinkage.
+    /// Mean zero and variance one, decorrelated; for a model without a constant term nothing is shifted.
     #[staticmethod]
-    #[pyo3(signature = (x, shrinkage=None))]
-    fn fit(
+    fn decorrelated(
         py: Python<'_>,
         x: PyReadonlyArrayDyn<'_, f64>,
-        shrinkage: Option<f64>,
+        fit_intercept: bool,
+        shrinkage: f64,
     ) -> PyResult<Self> {
         let x = table(py, &x)?;
-        let whitening =
-            shrinkage.map_or(Whitening::None, |shrinkage| Whitening::Shrunk { shrinkage });
+        let scaling = match intercept_of(fit_intercept) {
+            Intercept::Fit => Scaling::Standard,
+            Intercept::Omit => Scaling::Uncentred,
+        };
+        let whitening = Whitening::Shrunk { shrinkage };
         let inner = py
-            .detach(|| models::Scaler::fit(&x, Scaling::Standard, whitening))
+            .detach(|| models::Scaler::fit(&x, scaling, whitening))
+            .or_raise(py)?;
+        Ok(Self { inner })
+    }
+    /// Columns of length one.
+    #[staticmethod]
+    fn unit_columns(
+        py: Python<'_>,
+        x: PyReadonlyArrayDyn<'_, f64>,
+        fit_intercept: bool,
+    ) -> PyResult<Self> {
+        let x = table(py, &x)?;
+        let inner = py
+            .detach(|| models::Scaler::unit_columns(&x, intercept_of(fit_intercept)))
             .or_raise(py)?;
         Ok(Self { inner })
     }
@@ -689,6 +723,74 @@ impl Scaler {
         let x = table(py, &x)?;
         let scaled = py.detach(|| self.inner.transform(&x)).or_raise(py)?;
         to_numpy(py, vec![x.rows(), x.cols()], scaled)
+    }
+    /// The model of the rows themselves, from one of scaled rows.
+    fn unscale<'py>(
+        &self,
+        py: Python<'py>,
+        coef: PyReadonlyArrayDyn<'py, f64>,
+        intercept: f64,
+    ) -> PyResult<Weights<'py>> {
+        let model = linear(py, &coef, intercept)?;
+        weights(py, &self.inner.unscale(&model).or_raise(py)?)
+    }
+}
+
+fn linear(
+    py: Python<'_>,
+    coef: &PyReadonlyArrayDyn<'_, f64>,
+    intercept: f64,
+) -> PyResult<models::PlainModel> {
+    models::PlainModel::new(models::Kind::Linear, contiguous(coef)?.to_vec(), intercept)
+        .or_raise(py)
+}
+
+/// Targets brought to a common range by their owner.
+#[pyclass(frozen, module = "cipherblas._core")]
+pub(crate) struct TargetScaler {
+    inner: models::TargetScaler,
+}
+
+#[pymethods]
+impl TargetScaler {
+    /// The largest absolute value one.
+    #[staticmethod]
+    fn unit_range(
+        py: Python<'_>,
+        y: PyReadonlyArrayDyn<'_, f64>,
+        fit_intercept: bool,
+    ) -> PyResult<Self> {
+        models::TargetScaler::unit_range(contiguous(&y)?, intercept_of(fit_intercept))
+            .or_raise(py)
+            .map(|inner| Self { inner })
+    }
+    /// Length one.
+    #[staticmethod]
+    fn unit_length(
+        py: Python<'_>,
+        y: PyReadonlyArrayDyn<'_, f64>,
+        fit_intercept: bool,
+    ) -> PyResult<Self> {
+        models::TargetScaler::unit_length(contiguous(&y)?, intercept_of(fit_intercept))
+            .or_raise(py)
+            .map(|inner| Self { inner })
+    }
+    fn transform<'py>(
+        &self,
+        py: Python<'py>,
+        y: PyReadonlyArrayDyn<'py, f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        vector(py, self.inner.transform(contiguous(&y)?))
+    }
+    /// The model of the targets themselves, from one of scaled targets.
+    fn unscale<'py>(
+        &self,
+        py: Python<'py>,
+        coef: PyReadonlyArrayDyn<'py, f64>,
+        intercept: f64,
+    ) -> PyResult<Weights<'py>> {
+        let model = linear(py, &coef, intercept)?;
+        weights(py, &self.inner.unscale(&model).or_raise(py)?)
     }
 }
 

@@ -116,6 +116,56 @@ def test_more_than_two_classes():
     assert model.score(X, y) > 0.8
 
 
+def test_classes_share_key_plan_and_rows(monkeypatch):
+    X, y = load_iris(return_X_y=True)
+    calls = []
+
+    def count(owner, name):
+        real = getattr(owner, name)
+
+        def counted(*arguments, **keywords):
+            calls.append(name)
+            return real(*arguments, **keywords)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    for name in ("generate", "evaluation_keys", "encrypt", "decrypt"):
+        count(cb.SecretKey, name)
+
+    class Counting:
+        def __init__(self, trainer):
+            self._trainer = trainer
+
+        def __getattr__(self, name):
+            if name == "plan":
+                calls.append("trace")
+            return getattr(self._trainer, name)
+
+    model = LogisticRegression(max_iter=3)
+    trainer = model._trainer
+    monkeypatch.setattr(model, "_trainer", lambda rows: Counting(trainer(rows)), raising=False)
+    model.fit(X, y)
+    # The rows, and the labels of three classes.
+    assert {name: calls.count(name) for name in calls} == {
+        "trace": 1,
+        "generate": 1,
+        "evaluation_keys": 1,
+        "encrypt": 4,
+        "decrypt": 3,
+    }
+
+
+def test_dependent_features_share_the_weight():
+    X, y = load_diabetes(return_X_y=True)
+    one = X[:, [2]]
+    fitted = LinearRegression().fit(np.hstack([one, 3 * one, np.full_like(one, 5.0)]), y)
+    exact = linear_model.LinearRegression().fit(one, y)
+    # Equations of precision 2^-20 in the units of the columns, which are of length one but for a factor of 3.
+    tolerance = 2.0**-20 * np.linalg.norm(y - y.mean()) * 4
+    np.testing.assert_allclose(fitted.coef_, exact.coef_[0] * np.array([1 / 2, 1 / 6, 0.0]), atol=tolerance)
+    np.testing.assert_allclose(fitted.intercept_, exact.intercept_, atol=tolerance)
+
+
 def test_trained_in_roles(roles, cancer):
     estimator, plan, sk, ek, (X_enc, y_enc) = roles
     X, y = cancer
@@ -210,9 +260,20 @@ def test_inside_scikit_learn(cancer):
         (lambda X, y: LogisticRegression(max_iter=0).fit(X, y), cb.ParameterError, "max_iter: got 0"),
         (lambda X, y: LogisticRegression(max_iter=2.5).fit(X, y), cb.ParameterError, "positive integer"),  # type: ignore[arg-type]
         (lambda X, y: LogisticRegression(solver="lbfgs").fit(X, y), cb.ParameterError, 'expected "nag" or "gd"'),  # type: ignore[arg-type]
+        (lambda X, y: LogisticRegression(solver="closed_form").fit(X, y), cb.ParameterError, "no closed form.*Ridge"),  # type: ignore[arg-type]
+        (lambda X, y: LogisticRegression(solver="closed_form").plan(X), cb.ParameterError, "no closed form"),  # type: ignore[arg-type]
+        (lambda X, y: LogisticRegression(max_iter=60).plan(X), cb.ParameterError, "a sigmoid of degree 1: there is"),
+        (lambda X, y: Ridge(solver="nag", max_iter=60).plan(X), cb.ParameterError, "closed_form"),
         (lambda X, y: LogisticRegression(sigmoid_degree=2).fit(X, y), cb.ParameterError, "1, 3, 5 or 7"),
         (lambda X, y: LogisticRegression(C=0).fit(X, y), cb.ParameterError, "C: got 0"),
         (lambda X, y: LogisticRegression(batch_size=0).fit(X, y), cb.ParameterError, "batch_size"),
+        (
+            lambda X, y: Ridge(precision_bits=45).fit(X, y),
+            cb.ParameterError,
+            "precision_bits: got 45, expected 8 to 44",
+        ),
+        (lambda X, y: Ridge(precision_bits=50).plan(X), cb.ParameterError, "precision_bits: got 50"),
+        (lambda X, y: LogisticRegression(precision_bits=45).plan(X), cb.ParameterError, "precision_bits: got 45"),
         (lambda X, y: Ridge(alpha=-1).fit(X, y), cb.ParameterError, "not negative"),
         (lambda X, y: LogisticRegression().fit(X, np.ones(len(y))), ValueError, "at least two"),
         (lambda X, y: LogisticRegression().fit(X, np.linspace(0, 1, len(y))), ValueError, "continuous"),

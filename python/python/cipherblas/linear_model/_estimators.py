@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray, Packing
 from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
 from cipherblas._params import CkksParams
-from cipherblas.errors import EncodingError, ParameterError
+from cipherblas.errors import EncodingError, ParameterError, ShapeError
 from cipherblas.linear_model._roles import EncryptedModel, EncryptedNormalEquations, FitPlan, Iteration
 from cipherblas.progress import Reporter
 
@@ -27,8 +28,14 @@ __all__ = ["LinearRegression", "LogisticRegression", "Ridge"]
 
 #: Levels that scoring encrypted rows with encrypted weights takes.
 _SCORING_DEPTH = 2
+#: Levels that encrypted normal equations take.
+_CLOSED_FORM_DEPTH = 2
+#: Integer bits of normal equations of columns of length one: the fewest that are ever asked for.
+_UNIT_INTEGER_BITS = 4
 #: Bits beyond the precision asked for, as bounds add up over the steps of a training.
 _HEADROOM_BITS = 8
+#: The most that parameters afford.
+_MOST_PRECISION_BITS = 44
 #: In units of a feature's variance: directions with less are not blown up by decorrelation.
 _SHRINKAGE = 1e-3
 
@@ -77,6 +84,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         *,
         bound: float = 4.0,
         params: CkksParams | None = None,
+        sharing: int = 0,
     ) -> FitPlan:
         """What training on encrypted rows needs, before any key is made.
 
@@ -86,9 +94,12 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             The rows, or their shape.
         bound : float, default 4.0
             A public bound on the absolute values of the features (and of the targets of a regression): a power of two is
-            enough. Scale features to mean zero and variance one before: training is no better than its features.
+            enough. :meth:`encrypt` refuses values beyond it. Scale features to mean zero and variance one before: training is no
+            better than its features.
         params : CkksParams, optional
             Parameters to use. Default: the smallest that afford the fit at ``security``, ``precision_bits``.
+        sharing : int, default 0
+            Room for so many models that are decrypted with ``share=True``. Not with ``params``, which have their own.
 
         Returns
         -------
@@ -101,49 +112,75 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             If no secure parameters afford so many steps: without bootstrapping a training is as long as its depth.
         """
         shape: tuple[int, ...] = X if isinstance(X, tuple) and len(X) == 2 else np.shape(X)  # type: ignore[assignment, unused-ignore]
-        rows, features = shape
-        trainer = self._trainer(rows)
-        if params is None:
-            params = self._params(trainer, rows, features, bound)
-        return FitPlan(self._trace(trainer, rows, features, params), params)
+        rows, features = _two_dimensions("plan", shape)
+        if params is not None and sharing:
+            raise TypeError("plan takes `params=` or `sharing=`, not both: `CkksParams(sharing=...)` has the room")
+        return self._planned(rows, features, _positive("bound", bound), params, sharing=sharing)
 
-    def _trace(self, trainer: _native.Trainer, rows: int, features: int, params: CkksParams) -> _native.FitPlan:
-        trace = trainer.closed_form_plan if self._is_closed_form() else trainer.plan
-        return trace(int(rows), int(features), params.slots)
+    def _planned(
+        self,
+        rows: int,
+        features: int,
+        bound: float,
+        params: CkksParams | None = None,
+        *,
+        scoring: bool = True,
+        sharing: int = 0,
+    ) -> FitPlan:
+        trainer = self._trainer(rows)
+        closed = self._is_closed_form()
+        trace = trainer.closed_form_plan if closed else trainer.plan
+        if params is not None:
+            return FitPlan(trace(rows, features, params.slots), params, bound)
+        # Every ciphertext that is shared counts, and only the trace tells how many a result takes.
+        shared = sharing * (2 if closed else 1)
+        while True:
+            params = self._params(trainer, rows, features, bound, scoring, shared)
+            core = trace(rows, features, params.slots)
+            if sharing * core.results <= shared:
+                return FitPlan(core, params, bound)
+            shared = sharing * core.results
 
     def _params(
-        self, trainer: _native.Trainer, rows: int, features: int, bound: float, *, scoring: bool = True
+        self, trainer: _native.Trainer, rows: int, features: int, bound: float, scoring: bool, sharing: int
     ) -> CkksParams:
-        size = bound * bound * rows
         if self._is_closed_form():
-            return self._build(2, 2 * size, features)
+            return self._build(_CLOSED_FORM_DEPTH, trainer.closed_form_integer_bits(rows, bound), features, sharing)
         depth = trainer.depth() + (_SCORING_DEPTH if scoring else 0)
-        # Scores of a step are sums over rows, before they are divided by their number.
-        norm = bound * math.sqrt(features)
         target = 0.5 if self._kind == "logistic" else bound
-        probe = trainer.plan(int(rows), int(features), 2**14)
-        largest = probe.largest_value(norm, target)
-        return self._build(depth, size if largest is None else largest, features)
+        # Batches are whole ciphertexts, so that their sums grow with the slots.
+        slots = 1
+        while True:
+            bits = trainer.integer_bits(rows, features, slots, bound, target)
+            params = self._build(depth, bits, features, sharing)
+            slots = params.slots
+            if trainer.integer_bits(rows, features, slots, bound, target) <= bits:
+                return params
 
-    def _build(self, depth: int, largest: float, features: int) -> CkksParams:
-        integer_bits = max(4, math.ceil(math.log2(largest)) + 1)
-        width = 1 << features.bit_length()
+    def _build(self, depth: int, integer_bits: int, features: int, sharing: int = 0) -> CkksParams:
+        precision = _count("precision_bits", self.precision_bits)
         try:
             return CkksParams(
                 depth=depth,
-                precision_bits=min(44, self.precision_bits + _HEADROOM_BITS),
+                # The headroom may be cut, the precision may not: parameters refuse what they do not afford.
+                precision_bits=max(precision, min(_MOST_PRECISION_BITS, precision + _HEADROOM_BITS)),
                 integer_bits=integer_bits,
                 security=self.security,
-                slots=width,
+                slots=1 << features.bit_length(),
+                sharing=sharing,
             )
         except ParameterError as error:
-            hint = (
-                'use fewer iterations, a sigmoid of degree 1, or `solver="closed_form"`: there is no bootstrapping yet'
-            )
+            if error.operation in ("integer_bits", "precision_bits", "security", "sharing", "slots"):
+                raise
+            hint = f"{self._shorter()}: there is no bootstrapping yet"
             message = f"no secure parameters afford this training, which takes {depth} levels of depth: {error}; {hint}"
             raise ParameterError(
                 message, operation="max_iter", got=f"{depth} levels", expected=error.expected, hint=hint
             ) from error
+
+    def _shorter(self) -> str:
+        """What takes less depth."""
+        return 'use fewer iterations, or `solver="closed_form"`'
 
     def encrypt(
         self,
@@ -259,58 +296,51 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
     def _fitted(self, coef: npt.NDArray[Any], intercept: float, iterations: int) -> Any:
         raise NotImplementedError
 
-    def _fit_scaled(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
-        """Scales, encrypts, trains, decrypts, and brings the weights back to the units of the features."""
+    def _fit_in_roles(
+        self, X: npt.NDArray[Any], targets: list[npt.NDArray[Any]]
+    ) -> list[tuple[npt.NDArray[Any], float]]:
+        """Scales, encrypts, trains, decrypts, and brings the weights back to the units of the features.
+
+        One key, one plan and one encryption of the rows for all targets.
+        """
+        rows = np.ascontiguousarray(X, dtype=np.float64)
+        centred = bool(self.fit_intercept)
         if self._is_closed_form():
-            return self._fit_closed_form(X, y)
-        # Without a constant term nothing may be shifted: rows and their negatives have mean zero.
-        seen = X if self.fit_intercept else np.vstack([X, -X])
-        scaler = _native.Scaler.fit(np.ascontiguousarray(seen), _SHRINKAGE)
-        scaled = np.asarray(scaler.transform(np.ascontiguousarray(X)))
+            return [self._fit_closed_form(rows, y, centred) for y in targets]
+        scaler = _native.Scaler.decorrelated(rows, centred, _SHRINKAGE)
+        scaled = scaler.transform(rows)
         bound = 2.0 ** math.ceil(math.log2(max(1.0, float(np.abs(scaled).max()))))
-        shift, spread = (0.0, 1.0) if self._kind == "logistic" else _moments(y, self.fit_intercept)
-        coef, intercept = self._train(scaled, (y - shift) / spread, bound)
-        # The scaling is affine: its matrix is what it does to the unit vectors.
-        images = np.asarray(scaler.transform(np.vstack([np.zeros(X.shape[1]), np.eye(X.shape[1])])))
-        back = (images[1:] - images[0]) @ coef
-        return back * spread, (float(images[0] @ coef) + intercept) * spread + shift
+        plan = self._planned(len(rows), rows.shape[1], bound, scoring=False)
+        sk = SecretKey.generate(plan.params)
+        keys = sk.evaluation_keys(plan=plan)
+        X_enc = sk.encrypt(scaled, keys, packing=plan.X_packing, bound=bound)
+        fits = []
+        for y in targets:
+            target = None if self._kind == "logistic" else _native.TargetScaler.unit_range(y, centred)
+            y_enc = sk.encrypt(y if target is None else target.transform(y), keys, packing=plan.y_packing, bound=1.0)
+            model = self.fit_encrypted(X_enc, y_enc)
+            assert isinstance(model, EncryptedModel)
+            coef, intercept = scaler.unscale(*model._weights(sk))
+            fits.append((coef, intercept) if target is None else target.unscale(coef, intercept))
+        return fits
 
-    def _train(self, X: npt.NDArray[Any], y: npt.NDArray[Any], bound: float) -> tuple[npt.NDArray[Any], float]:
-        trainer = self._trainer(X.shape[0])
-        params = self._params(trainer, X.shape[0], X.shape[1], bound, scoring=False)
-        plan = FitPlan(self._trace(trainer, X.shape[0], X.shape[1], params), params)
+    def _fit_closed_form(
+        self, X: npt.NDArray[Any], y: npt.NDArray[Any], centred: bool
+    ) -> tuple[npt.NDArray[Any], float]:
+        scaler = _native.Scaler.unit_columns(X, centred)
+        target = _native.TargetScaler.unit_length(y, centred)
+        # Centring has done what a constant term does.
+        trainer = self._trainer(X.shape[0], fit_intercept=False)
+        params = self._build(_CLOSED_FORM_DEPTH, _UNIT_INTEGER_BITS, X.shape[1])
+        plan = FitPlan(trainer.closed_form_plan(len(X), X.shape[1], params.slots), params, 1.0)
         sk = SecretKey.generate(params)
         keys = sk.evaluation_keys(plan=plan)
-        rows, targets = self.encrypt(sk, X, y, keys, bound=bound)
-        model = self.fit_encrypted(rows, targets)
-        assert isinstance(model, EncryptedModel)
-        coef, intercept = model._core.decrypt(sk._core)
-        return np.asarray(coef), float(intercept)
-
-    def _fit_closed_form(self, X: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], float]:
-        rows = X.shape[0]
-        centre = X.mean(axis=0) if self.fit_intercept else np.zeros(X.shape[1])
-        middle = float(y.mean()) if self.fit_intercept else 0.0
-        # With columns of length one, every entry of the equations is at most one (Cauchy-Schwarz).
-        length = np.linalg.norm(X - centre, axis=0)
-        spread = float(np.linalg.norm(y - middle))
-        unit, size = np.where(length > 0, length, 1.0), spread or 1.0
-        scaled, targets = (X - centre) / unit, (y - middle) / size
-        trainer = self._trainer(rows, fit_intercept=False)
-        params = self._build(2, 2.0, X.shape[1])
-        plan = FitPlan(trainer.closed_form_plan(rows, X.shape[1], params.slots), params)
-        sk = SecretKey.generate(params)
-        keys = sk.evaluation_keys(plan=plan)
-        encrypted = sk.encrypt(scaled, keys, packing=plan.X_packing, bound=1.0)
+        X_enc = sk.encrypt(scaler.transform(X), keys, packing=plan.X_packing, bound=1.0)
+        y_enc = sk.encrypt(target.transform(y), keys, packing=plan.y_packing, bound=1.0)
         with Reporter("normal equations", "operations") as reporter:
-            core = trainer.normal_equations(
-                encrypted._core,
-                sk.encrypt(targets, keys, packing=plan.y_packing, bound=1.0)._core,
-                reporter.callback,
-            )
-        solution = _solve(core, sk, unit, self._penalty())
-        coef = solution / unit * size
-        return coef, middle - float(centre @ coef)
+            core = trainer.normal_equations(X_enc._core, y_enc._core, reporter.callback)
+        equations = EncryptedNormalEquations(core, self, X.shape[1])
+        return target.unscale(*equations._solve(sk, scaler))
 
     def _validated(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         check_is_fitted(self)
@@ -324,19 +354,6 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = iterations
 
 
-def _solve(core: _native.NormalEquations, sk: SecretKey, unit: npt.NDArray[Any], alpha: float) -> npt.NDArray[Any]:
-    """Least squares from scaled equations: with a penalty on the weights in the features' own units."""
-    gram, moment = (sk.decrypt(EncryptedArray._wrap(part)) for part in core.parts)
-    gram = (gram + gram.T) / 2
-    # |w|^2 = sum (v_j / unit_j)^2 for the scaled weights v.
-    return np.asarray(np.linalg.lstsq(gram + np.diag(alpha / unit**2), moment, rcond=1e-7)[0])
-
-
-def _moments(y: npt.NDArray[Any], centred: bool) -> tuple[float, float]:
-    shift = float(y.mean()) if centred else 0.0
-    return shift, float(np.abs(y - shift).max()) or 1.0
-
-
 def _count(name: str, value: Any) -> int:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
         return int(value)
@@ -345,6 +362,34 @@ def _count(name: str, value: Any) -> int:
         operation=name,
         got=repr(value),
         expected="a positive integer",
+    )
+
+
+def _positive(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if 0 < number < math.inf:
+        return number
+    raise ParameterError(
+        f"invalid parameter {name}: got {value!r}, expected a positive number",
+        operation=name,
+        got=repr(value),
+        expected="a positive number",
+    )
+
+
+def _two_dimensions(operation: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) == 2:
+        return operator.index(shape[0]), operator.index(shape[1])
+    hint = "a single row is `x[None, :]`" if len(shape) == 1 else "one row for each sample"
+    raise ShapeError(
+        f"{operation}: got an array of shape {shape}, expected rows (n, features); {hint}",
+        operation=operation,
+        got=str(shape),
+        expected="rows (n, features)",
+        hint=hint,
     )
 
 
@@ -363,7 +408,7 @@ class _Regression(RegressorMixin, _LinearModel):  # type: ignore[misc]
         """
         rows, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         targets = np.asarray(targets, dtype=np.float64)
-        coef, intercept = self._fit_scaled(rows, targets)
+        [(coef, intercept)] = self._fit_in_roles(rows, [targets])
         self._set(coef, intercept if self.fit_intercept else 0.0, 1 if self._is_closed_form() else self.max_iter)
         return self
 
@@ -586,6 +631,21 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         self.security = security
         self.precision_bits = precision_bits
 
+    def _is_closed_form(self) -> bool:
+        if self.solver != "closed_form":
+            return False
+        hint = 'use `solver="nag"`, or `Ridge` on targets -1 and +1 for a classifier by least squares'
+        raise ParameterError(
+            f'invalid parameter solver: got "closed_form", expected "nag" or "gd": logistic regression has no closed form; {hint}',
+            operation="solver",
+            got='"closed_form"',
+            expected='"nag" or "gd"',
+            hint=hint,
+        )
+
+    def _shorter(self) -> str:
+        return "use fewer iterations, or a sigmoid of degree 1"
+
     def _l2(self, rows: int) -> float:
         if not self.C > 0:
             raise ParameterError(
@@ -617,7 +677,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
                 f"got one class, {self.classes_[0]!r}, expected at least two: there is nothing to tell apart"
             )
         positive = self.classes_[1:] if self.classes_.size == 2 else self.classes_
-        fits = [self._fit_scaled(rows, (labels == c).astype(np.float64)) for c in positive]
+        fits = self._fit_in_roles(rows, [(labels == c).astype(np.float64) for c in positive])
         coef = np.vstack([w for w, _ in fits])
         intercept = np.array([b for _, b in fits])
         if not self.fit_intercept:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
 import numpy.typing as npt
 
 from cipherblas import _core as _native
@@ -49,13 +48,16 @@ class FitPlan:
     ----------
     params : CkksParams
         Parameters that afford the fit, and scoring with its result.
+    bound : float
+        The public bound on the absolute values of features and targets that they were made for.
     """
 
-    __slots__ = ("_core", "params")
+    __slots__ = ("_core", "bound", "params")
 
-    def __init__(self, core: _native.FitPlan, params: CkksParams) -> None:
+    def __init__(self, core: _native.FitPlan, params: CkksParams, bound: float) -> None:
         self._core = core
         self.params = params
+        self.bound = bound
 
     @property
     def depth(self) -> int:
@@ -161,8 +163,13 @@ class EncryptedModel:
 
     def decrypt(self, sk: SecretKey) -> Any:
         """The fitted estimator in clear, with scikit-learn's attributes, for the key's owner."""
-        coef, intercept = self._core.decrypt(sk._core)
-        return self._template._fitted(np.asarray(coef), intercept, self.n_iter_)
+        coef, intercept = self._weights(sk)
+        return self._template._fitted(coef, intercept, self.n_iter_)
+
+    def _weights(self, sk: SecretKey) -> tuple[npt.NDArray[Any], float]:
+        weights = sk.decrypt(EncryptedArray._wrap(self._core.weights))
+        intercept = float(weights[-1]) if self._core.fit_intercept else 0.0
+        return weights[: self.n_features_in_].copy(), intercept
 
     def to_bytes(self) -> bytes:
         """Serialize: weights, features, kind; ids of parameters and key."""
@@ -197,8 +204,12 @@ class EncryptedNormalEquations:
 
     def decrypt(self, sk: SecretKey) -> Any:
         """Decrypt and solve: the fitted estimator in clear."""
-        coef, intercept = self._core.solve(sk._core, self._template._penalty())
-        return self._template._fitted(np.asarray(coef), intercept, 1)
+        coef, intercept = self._solve(sk)
+        return self._template._fitted(coef, intercept, 1)
+
+    def _solve(self, sk: SecretKey, scaler: _native.Scaler | None = None) -> tuple[npt.NDArray[Any], float]:
+        gram, moment = (sk.decrypt(EncryptedArray._wrap(part)) for part in self._core.parts)
+        return _native.solve_normal_equations(self.n_features_in_, gram, moment, self._template._penalty(), scaler)
 
     def to_bytes(self) -> tuple[bytes, bytes]:
         """Both parts, serialized: for :meth:`load`."""
