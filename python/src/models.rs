@@ -4,7 +4,7 @@ use crate::array::{AnyArray, Array, Ckks, Packing, Watched};
 use crate::buffer::Bytes;
 use crate::convert::{Plain, to_numpy};
 use crate::error::{OrRaise, raise, unsupported};
-use crate::keys::{AnyEvaluator, EvaluationKeys};
+use crate::keys::{AnyEvaluator, EvaluationKeys, SecretKey};
 use crate::run::{Job, long, short};
 use cipherblas::linalg::array::{ArrayPacking, EncryptedArray};
 use cipherblas::linalg::plan::Plan as Trace;
@@ -544,6 +544,21 @@ impl EncryptedModel {
     #[getter]
     fn logistic(&self) -> bool {
         self.inner.kind() == models::Kind::Logistic
+    }
+    /// Bound on the error of weights that are decrypted to be shared, with the owner's own bound on their error.
+    fn shared_error_bound(&self, py: Python<'_>, key: &SecretKey, bound: f64) -> PyResult<f64> {
+        let Some(secret) = key.ckks() else {
+            return Err(unsupported(
+                py,
+                "this key",
+                "decrypting an encrypted model",
+                "use the key it was trained under",
+            ));
+        };
+        let weights = self.inner.coef().ciphertexts();
+        Ok(weights
+            .map(|ct| secret.shared_error_bound(ct, bound))
+            .fold(0.0, f64::max))
     }
     fn bind(&self, py: Python<'_>, keys: &EvaluationKeys) -> PyResult<Self> {
         let evaluator = ckks_keys(py, keys)?;

@@ -43,10 +43,10 @@ def roles(cancer):
     """A logistic regression in roles: estimator, plan, keys, encrypted rows and labels."""
     X, y = cancer
     estimator = LogisticRegression(max_iter=2, learning_rate=0.5)
-    plan = estimator.plan(X)
+    plan = estimator.plan(X, bound=8.0)
     sk = cb.SecretKey.generate(plan.params)
     ek = sk.evaluation_keys(plan=plan)
-    return estimator, plan, sk, ek, estimator.encrypt(sk, X, y, ek)
+    return estimator, plan, sk, ek, estimator.encrypt(sk, X, y, ek, plan=plan)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_targets_are_repacked_if_need_be(roles, cancer):
     sk = cb.SecretKey.generate(params)
     ek = sk.evaluation_keys()
     X, y = cancer
-    X_enc = estimator.encrypt(sk, X, keys=ek)
+    X_enc = estimator.encrypt(sk, X, keys=ek, bound=8.0)
     model = estimator.fit_encrypted(X_enc, sk.encrypt(y, ek))
     coef, _, _ = estimator._trainer(len(X)).fit_clear(np.ascontiguousarray(X), y)
     np.testing.assert_allclose(model.decrypt(sk).coef_[0], coef, atol=2.0**-estimator.precision_bits)
@@ -288,8 +288,20 @@ def test_mistakes(cancer, provoke, kind, match):
 def test_mistakes_in_roles(roles, cancer, bfv):
     estimator, _, sk, ek, (X_enc, y_enc) = roles
     X, y = cancer
-    with pytest.raises(cb.EncodingError, match="map the classes"):
-        estimator.encrypt(sk, X, y + 1)
+    for wrong in (y + 1, ["m", "b"] * 100, y[:, None] * 2):
+        with pytest.raises(cb.EncodingError, match="0 and 1; map the classes"):
+            estimator.encrypt(sk, X, wrong, bound=8.0)
+    for wrong in (y[:-1], y[:, None]):
+        with pytest.raises(cb.ShapeError, match=r"expected \(200,\)"):
+            estimator.encrypt(sk, X, wrong, bound=8.0)
+    with pytest.raises(cb.ShapeError, match="x\\[None, :\\]"):
+        estimator.encrypt(sk, X[0], bound=8.0)
+    with pytest.raises(cb.UnsupportedError, match="parameters of `plan"):
+        estimator.encrypt(bfv.sk, X)
+    with pytest.raises(TypeError, match="X is of type ndarray.*`fit` takes plain data"):
+        estimator.fit_encrypted(X, y)
+    with pytest.raises(TypeError, match="y is of type ndarray"):
+        estimator.fit_encrypted(X_enc, y)
     with pytest.raises(cb.ShapeError, match="a vector of targets"):
         estimator.fit_encrypted(X_enc, X_enc)
     with pytest.raises(cb.UnsupportedError, match="CKKS"):
@@ -301,6 +313,126 @@ def test_mistakes_in_roles(roles, cancer, bfv):
     other = cb.SecretKey.generate(sk.params)
     with pytest.raises(cb.KeyMismatchError):
         estimator.fit_encrypted(X_enc, y_enc).decrypt(other)
+
+
+def test_mistakes_with_encrypted_models(roles, cancer):
+    estimator, _, sk, ek, (X_enc, y_enc) = roles
+    X, _ = cancer
+    model = estimator.fit_encrypted(X_enc, y_enc)
+    with pytest.raises(cb.UnsupportedError, match="expit"):
+        model.predict_proba(X_enc)
+    with pytest.raises(cb.ShapeError, match="x\\[None, :\\]"):
+        model.decision_function(X[0])
+    with pytest.raises(cb.ShapeError, match="10\\).*same order"):
+        model.decision_function(X[:, :3])
+    with pytest.raises(TypeError, match="sk is of type EvaluationKeys.*only the owner"):
+        model.decrypt(ek)
+    with pytest.raises(TypeError, match="keys is of type SecretKey.*evaluation_keys"):
+        EncryptedModel.load(sk, model.to_bytes())
+    with pytest.raises(TypeError, match="keys is of type SecretKey"):
+        model.bind(sk)
+    blob = y_enc.to_bytes()
+    with pytest.raises(TypeError, match="sk is of type EvaluationKeys.*owner"):
+        EncryptedNormalEquations.load(ek, (blob, blob), Ridge())
+    with pytest.raises(TypeError, match="the pair of bytes"):
+        EncryptedNormalEquations.load(sk, blob, Ridge())
+    with pytest.raises(TypeError, match="template is"):
+        EncryptedNormalEquations.load(sk, (blob, blob), Ridge)
+    fitted = model.decrypt(sk)
+    for ask in (fitted.predict, fitted.predict_proba):
+        with pytest.raises(cb.UnsupportedError, match="classes are comparisons"):
+            ask(X_enc)
+
+
+def test_values_beyond_the_planned_bound_are_refused(cancer):
+    X, y = cancer
+    largest = np.abs(X).max()
+    assert 4 < largest < 8
+    for estimator in (LogisticRegression(max_iter=2, learning_rate=0.5), Ridge()):
+        plan = estimator.plan(X)
+        assert plan.bound == 4.0
+        sk = cb.SecretKey.generate(plan.params)
+        for bound in ({}, {"plan": plan}, {"bound": 4.0}):
+            with pytest.raises(
+                cb.EncodingError, match=r"at most 4 in absolute value; scale the features.*plan\(X, bound="
+            ):
+                estimator.encrypt(sk, X, y, **bound)
+        assert estimator.encrypt(sk, X / largest * 4.0).shape == X.shape
+        wide = estimator.plan(X, bound=8.0)
+        assert estimator.encrypt(sk, X, plan=wide)._core.magnitude_bound == 8.0
+        with pytest.raises(TypeError, match="not both"):
+            estimator.encrypt(sk, X, plan=wide, bound=8.0)
+        with pytest.raises(cb.ParameterError, match="bound: got -1"):
+            estimator.plan(X, bound=-1)
+    with pytest.raises(cb.EncodingError, match="targets: got a value of 40"):
+        Ridge().encrypt(sk, X / 2, 40 * y)
+
+
+def rehearsed(estimator, plan, sk, ek, shape):
+    """The owner's own bound on the error: that of the same computation on zeros."""
+    zeros = estimator.encrypt(sk, np.zeros(shape), np.zeros(shape[0]), ek, plan=plan)
+    return estimator.fit_encrypted(*zeros).error_bound
+
+
+def test_shared_models_of_normal_equations():
+    X, y = load_diabetes(return_X_y=True)
+    X = preprocessing.StandardScaler().fit_transform(X)[:40, :3]
+    y = (y[:40] - y[:40].mean()) / 100
+    estimator = Ridge(alpha=1.0)
+    plan = estimator.plan(X, sharing=2)
+    sk = cb.SecretKey.generate(plan.params)
+    ek = sk.evaluation_keys(plan=plan)
+    bound = rehearsed(estimator, plan, sk, ek, X.shape)
+    server = estimator.fit_encrypted(*estimator.encrypt(sk, X, y, ek, plan=plan))
+    equations = EncryptedNormalEquations.load(sk, server.to_bytes(), estimator)
+    room = sk.shared_left
+    with pytest.raises(cb.ParameterError, match="bound"):
+        equations.decrypt(sk, share=True)
+    assert sk.shared_left == room
+    shared = equations.decrypt(sk, share=True, bound=bound)
+    assert sk.shared_left == room // 2
+    exact = linear_model.Ridge(alpha=1.0).fit(X, y)
+    # Sums are up to 40 * 4 * 4, times the 2^-13 that doubles leave, over the 40 rows and the least variance of a direction.
+    tolerance = 40 * 16 * 2.0**-13 / (40 * np.linalg.eigvalsh(np.cov(X.T)).min())
+    np.testing.assert_allclose(shared.coef_, exact.coef_, atol=tolerance)
+    np.testing.assert_allclose(shared.intercept_, exact.intercept_, atol=tolerance)
+    assert not np.array_equal(shared.coef_, equations.decrypt(sk).coef_)
+    equations.decrypt(sk, share=True, bound=bound)
+    assert sk.shared_left == 0
+    with pytest.raises(cb.ParameterError, match=r"at most 0, which are left; .*sharing=n"):
+        equations.decrypt(sk, share=True, bound=bound)
+    with pytest.raises(TypeError, match="not both"):
+        estimator.plan(X, params=plan.params, sharing=1)
+
+
+def test_shared_models_of_descent(cancer):
+    X, y = cancer
+    X = preprocessing.MinMaxScaler((-1, 1)).fit_transform(X)[:50, :3]
+    estimator = LogisticRegression(max_iter=2, sigmoid_degree=1, learning_rate=0.5)
+    plan = estimator.plan(X, bound=1.0, sharing=1)
+    sk = cb.SecretKey.generate(plan.params)
+    ek = sk.evaluation_keys(plan=plan)
+    bound = rehearsed(estimator, plan, sk, ek, X.shape)
+    server = estimator.fit_encrypted(*estimator.encrypt(sk, X, y[:50], ek, plan=plan))
+    model = EncryptedModel.load(ek, server.to_bytes())
+    assert model.error_bound <= bound
+    assert sk.shared_left == 1
+    with pytest.raises(cb.ParameterError, match="own bound on the error"):
+        model.decrypt(sk, share=True)
+    exact = model.decrypt(sk)
+    # Noise that is larger than the weights is refused, and takes nothing from their number.
+    with pytest.raises(cb.ParameterError, match="off by up to"):
+        model.decrypt(sk, share=True, bound=1e6 * bound)
+    assert sk.shared_left == 1
+    shared = model.decrypt(sk, share=True, bound=bound)
+    tolerance = model._core.shared_error_bound(sk._core, bound)
+    assert tolerance < 0.01
+    np.testing.assert_allclose(shared.coef_, exact.coef_, atol=tolerance)
+    np.testing.assert_allclose(shared.intercept_, exact.intercept_, atol=tolerance)
+    assert not np.array_equal(shared.coef_, exact.coef_)
+    assert sk.shared_left == 0
+    with pytest.raises(cb.ParameterError, match="at most 1 for this key"):
+        model.decrypt(sk, share=True, bound=bound)
 
 
 def test_scores_beyond_the_sigmoid_are_warned_of():
@@ -404,6 +536,15 @@ def test_what_from_sklearn_refuses(scoring, bfv):
         model.decision_function(scoring.encrypt(X[:, :3]))
     with pytest.raises(cb.UnsupportedError, match="predictions"):
         model.labels(np.ones(3))
+    for ask in (model.decision_function, model.predict, model.predict_proba):
+        with pytest.raises(TypeError, match="X is of type ndarray.*encrypt it first"):
+            ask(X)
+    with pytest.raises(cb.UnsupportedError, match="hand them to `probabilities`"):
+        model.predict_proba(scoring.encrypt(X))
+    ours = LinearRegression().fit(X, y)
+    for ask in (model.decision_function, model.predict, ours.predict):
+        with pytest.raises(cb.ShapeError, match="a single row is `x\\[None, :\\]`"):
+            ask(scoring.encrypt(X[0]))
 
 
 @pytest.mark.parametrize("method", ["newton", "gradient"])

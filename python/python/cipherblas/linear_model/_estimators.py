@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import operator
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
@@ -20,12 +19,16 @@ from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray, Packing
 from cipherblas._keys import EvaluationKeys, PublicKey, SecretKey
 from cipherblas._params import CkksParams
-from cipherblas.errors import EncodingError, ParameterError, ShapeError
+from cipherblas._plain import no_such, plain_array
+from cipherblas.errors import ParameterError
+from cipherblas.linear_model._checks import count, encrypted, labels, one_for_each_row, positive, two_dimensions, within
 from cipherblas.linear_model._roles import EncryptedModel, EncryptedNormalEquations, FitPlan, Iteration
 from cipherblas.progress import Reporter
 
 __all__ = ["LinearRegression", "LogisticRegression", "Ridge"]
 
+#: What `plan` and `encrypt` take values to be bounded by where nothing else is said.
+_BOUND = 4.0
 #: Levels that scoring encrypted rows with encrypted weights takes.
 _SCORING_DEPTH = 2
 #: Levels that encrypted normal equations take.
@@ -68,10 +71,10 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         rates = np.atleast_1d(np.asarray(self.learning_rate, dtype=np.float64))
         return _native.Trainer(
             self._kind,
-            max_iter=_count("max_iter", self.max_iter),
+            max_iter=count("max_iter", self.max_iter),
             solver="nag" if self._is_closed_form() else self.solver,
             rates=[float(r) for r in rates],
-            batch_size=None if self.batch_size is None else _count("batch_size", self.batch_size),
+            batch_size=None if self.batch_size is None else count("batch_size", self.batch_size),
             fit_intercept=bool(self.fit_intercept) if fit_intercept is None else fit_intercept,
             degree=int(getattr(self, "sigmoid_degree", 3)),
             bound=float(getattr(self, "sigmoid_bound", 8.0)),
@@ -82,7 +85,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         self,
         X: npt.ArrayLike | tuple[int, int],
         *,
-        bound: float = 4.0,
+        bound: float = _BOUND,
         params: CkksParams | None = None,
         sharing: int = 0,
     ) -> FitPlan:
@@ -112,10 +115,10 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             If no secure parameters afford so many steps: without bootstrapping a training is as long as its depth.
         """
         shape: tuple[int, ...] = X if isinstance(X, tuple) and len(X) == 2 else np.shape(X)  # type: ignore[assignment, unused-ignore]
-        rows, features = _two_dimensions("plan", shape)
+        rows, features = two_dimensions("plan", shape)
         if params is not None and sharing:
             raise TypeError("plan takes `params=` or `sharing=`, not both: `CkksParams(sharing=...)` has the room")
-        return self._planned(rows, features, _positive("bound", bound), params, sharing=sharing)
+        return self._planned(rows, features, positive("bound", bound), params, sharing=sharing)
 
     def _planned(
         self,
@@ -158,7 +161,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
                 return params
 
     def _build(self, depth: int, integer_bits: int, features: int, sharing: int = 0) -> CkksParams:
-        precision = _count("precision_bits", self.precision_bits)
+        precision = count("precision_bits", self.precision_bits)
         try:
             return CkksParams(
                 depth=depth,
@@ -189,6 +192,7 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         y: npt.ArrayLike | None = None,
         keys: EvaluationKeys | None = None,
         *,
+        plan: FitPlan | None = None,
         bound: float | None = None,
     ) -> Any:
         """Encrypt rows, and targets, packed for :meth:`fit_encrypted`.
@@ -202,31 +206,43 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
             The targets; labels 0 and 1 for logistic regression.
         keys : EvaluationKeys, optional
             Bind both to them.
+        plan : FitPlan, optional
+            The plan that the parameters are of: its bound is declared with the ciphertexts. Where it was made with the default
+            bound it need not be passed.
         bound : float, optional
-            A public bound on the absolute values, declared with the ciphertexts.
+            In place of ``plan``: the public bound on the absolute values to declare. Default 4.0, as of :meth:`plan`.
 
         Returns
         -------
         EncryptedArray or tuple of EncryptedArray
+
+        Raises
+        ------
+        EncodingError
+            For values beyond the bound: the results of a training on them might be beyond what decrypts.
         """
-        rows = np.asarray(X, dtype=np.float64)
-        trainer = self._trainer(rows.shape[0])
-        X_packing, y_packing = trainer.packings(rows.shape[0], rows.shape[1], key.params.slots)
-        encrypted = key.encrypt(rows, keys, packing=Packing(X_packing, "rows of a fit"), bound=bound)
-        if y is None:
-            return encrypted
-        targets = np.asarray(y, dtype=np.float64)
-        if self._kind == "logistic" and not np.isin(targets, (0.0, 1.0)).all():
-            hint = "map the classes: `(y == positive).astype(float)`"
-            raise EncodingError(
-                f"labels: got values other than 0 and 1; {hint}",
-                operation="labels",
-                got="other values",
-                expected="0 and 1",
-                hint=hint,
-            )
-        target_bound = 1.0 if self._kind == "logistic" else bound
-        return encrypted, key.encrypt(targets, keys, packing=Packing(y_packing, "targets of a fit"), bound=target_bound)
+        if plan is not None and bound is not None:
+            raise TypeError("encrypt takes `plan=` or `bound=`, not both: a plan has its bound")
+        if key.scheme != "ckks":
+            raise no_such(key.scheme, "encrypted training", "make the key from the parameters of `plan(X)`")
+        declared = positive("bound", _BOUND if bound is None else bound) if plan is None else plan.bound
+        rows = plain_array(X, "ckks", "rows")
+        n, features = two_dimensions("rows", rows.shape)
+        within("rows", rows, declared)
+        targets, target_bound = None, declared
+        if y is not None and self._kind == "logistic":
+            targets, target_bound = labels(y), 1.0
+        elif y is not None:
+            targets = plain_array(y, "ckks", "targets")
+            within("targets", targets, declared)
+        if targets is not None:
+            one_for_each_row("targets", targets.shape, n)
+        X_packing, y_packing = self._trainer(n).packings(n, features, key.params.slots)
+        X_enc = key.encrypt(rows, keys, packing=Packing(X_packing, "rows of a fit"), bound=declared)
+        if targets is None:
+            return X_enc
+        y_enc = key.encrypt(targets, keys, packing=Packing(y_packing, "targets of a fit"), bound=target_bound)
+        return X_enc, y_enc
 
     def fit_encrypted(
         self,
@@ -250,7 +266,9 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         EncryptedModel
             Or :class:`EncryptedNormalEquations` for ``solver="closed_form"``.
         """
-        rows, targets = X._core, y._core
+        hint = "make it by `encrypt(key, X, y)`; `fit` takes plain data"
+        rows = encrypted("fit_encrypted", "X", X, hint)._core
+        targets = encrypted("fit_encrypted", "y", y, hint)._core
         wanted = rows.row_packing
         if wanted is not None and y.ndim == 1 and X.scheme == y.scheme == "ckks" and targets.packing != wanted:
             targets = targets.repack(wanted)
@@ -354,45 +372,6 @@ class _LinearModel(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = iterations
 
 
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
-        return int(value)
-    raise ParameterError(
-        f"invalid parameter {name}: got {value!r}, expected a positive integer",
-        operation=name,
-        got=repr(value),
-        expected="a positive integer",
-    )
-
-
-def _positive(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if 0 < number < math.inf:
-        return number
-    raise ParameterError(
-        f"invalid parameter {name}: got {value!r}, expected a positive number",
-        operation=name,
-        got=repr(value),
-        expected="a positive number",
-    )
-
-
-def _two_dimensions(operation: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    if len(shape) == 2:
-        return operator.index(shape[0]), operator.index(shape[1])
-    hint = "a single row is `x[None, :]`" if len(shape) == 1 else "one row for each sample"
-    raise ShapeError(
-        f"{operation}: got an array of shape {shape}, expected rows (n, features); {hint}",
-        operation=operation,
-        got=str(shape),
-        expected="rows (n, features)",
-        hint=hint,
-    )
-
-
 class _Regression(RegressorMixin, _LinearModel):  # type: ignore[misc]
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Any:
         """Encrypt, train on ciphertexts, decrypt.
@@ -431,6 +410,7 @@ class _Regression(RegressorMixin, _LinearModel):  # type: ignore[misc]
         """
         if isinstance(X, EncryptedArray):
             check_is_fitted(self)
+            two_dimensions("predict", X.shape, self.coef_.size)
             return X @ self.coef_ + self.intercept_
         return self._validated(X) @ self.coef_ + self.intercept_
 
@@ -714,11 +694,20 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         """
         if isinstance(X, EncryptedArray):
             check_is_fitted(self)
+            two_dimensions("decision function", X.shape, self.coef_.shape[1])
             if len(self.coef_) == 1:
                 return X @ self.coef_[0] + self.intercept_[0]
             return X @ self.coef_.T + self.intercept_
         scores = self._validated(X) @ self.coef_.T + self.intercept_
         return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    @staticmethod
+    def _in_clear(operation: str, X: object) -> None:
+        if isinstance(X, EncryptedArray):
+            hint = (
+                "classes are comparisons: decrypt the scores of `decision_function`, see `from_sklearn(model).labels`"
+            )
+            raise no_such(X.scheme, f"{operation} of encrypted rows", hint)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """Classes of plain rows.
@@ -731,6 +720,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         -------
         ndarray, shape (n,)
         """
+        self._in_clear("predict", X)
         scores = self.decision_function(X)
         index = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         return np.asarray(self.classes_[index])
@@ -748,6 +738,7 @@ class LogisticRegression(ClassifierMixin, _LinearModel):  # type: ignore[misc]
         """
         from scipy.special import expit
 
+        self._in_clear("predict_proba", X)
         p = expit(self.decision_function(X))
         if p.ndim == 1:
             return np.column_stack([1 - p, p])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import numpy as np
 import numpy.typing as npt
 
 from cipherblas import _core as _native
@@ -15,6 +16,8 @@ from cipherblas._bytes import Buffer, as_bytes
 from cipherblas._keys import EvaluationKeys, SecretKey
 from cipherblas._params import CkksParams
 from cipherblas._plain import no_such, plain_array
+from cipherblas.errors import ParameterError
+from cipherblas.linear_model._checks import two_dimensions
 from cipherblas.progress import Reporter
 
 __all__ = ["EncryptedModel", "EncryptedNormalEquations", "FitPlan", "Iteration"]
@@ -96,6 +99,11 @@ class FitPlan:
         return f"FitPlan(depth={self.depth}, {len(self.rotations) + self.relinearization} keys, {self.params!r})"
 
 
+def _expect(value: object, kind: type, operation: str, name: str, hint: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{operation}: {name} is of type {type(value).__name__}, expected {kind.__name__}; {hint}")
+
+
 class EncryptedModel:
     """A model with encrypted weights, as a server has it after training.
 
@@ -148,26 +156,77 @@ class EncryptedModel:
         -------
         EncryptedArray, shape (n,)
         """
+        rows = X if isinstance(X, EncryptedArray) else plain_array(X, "ckks", "decision function")
+        two_dimensions("decision function", rows.shape, self.n_features_in_)
         with Reporter("scoring", "operations") as reporter:
-            if isinstance(X, EncryptedArray):
-                return EncryptedArray._wrap(self._core.decision_function(X._core, reporter.callback))
-            return EncryptedArray._wrap(self._core.decision_function_plain(plain_array(X, "ckks", "scoring")))
+            if isinstance(rows, EncryptedArray):
+                return EncryptedArray._wrap(self._core.decision_function(rows._core, reporter.callback))
+            return EncryptedArray._wrap(self._core.decision_function_plain(rows))
 
     def predict(self, X: object) -> NoReturn:
         """Refused: classes are comparisons, which only the owner can make."""
         raise no_such("ckks", "predict", "decrypt the scores of `decision_function`, or `decrypt(sk)` the model")
 
+    def predict_proba(self, X: object) -> NoReturn:
+        """Refused: the sigmoid is no polynomial."""
+        hint = "`scipy.special.expit` of the decrypted scores of `decision_function`, or `decrypt(sk)` the model"
+        raise no_such("ckks", "predict_proba", hint)
+
     def bind(self, keys: EvaluationKeys) -> EncryptedModel:
         """The same model with evaluation keys."""
+        _expect(keys, EvaluationKeys, "bind", "keys", "a server has them: `sk.evaluation_keys(plan=plan)`")
         return EncryptedModel(self._core.bind(keys._core), self._template, self.history_)
 
-    def decrypt(self, sk: SecretKey) -> Any:
-        """The fitted estimator in clear, with scikit-learn's attributes, for the key's owner."""
-        coef, intercept = self._weights(sk)
+    @property
+    def error_bound(self) -> float | None:
+        """Bound on the absolute error of every weight."""
+        return self._core.weights.error_bound
+
+    def decrypt(self, sk: SecretKey, *, share: bool = False, bound: float | None = None) -> Any:
+        """The fitted estimator in clear, with scikit-learn's attributes, for the key's owner.
+
+        Parameters
+        ----------
+        sk : SecretKey
+        share : bool, default False
+            Add noise, so that the model can be shown to others: see :meth:`SecretKey.decrypt`. Parameters need room:
+            ``plan(..., sharing=n)``.
+        bound : float, optional
+            With ``share``, and needed for it: your own bound on the error of every weight, no smaller than :attr:`error_bound`.
+            Take that of a rehearsal, the same training on zeros with the same declared bounds.
+
+        Returns
+        -------
+        estimator
+
+        Raises
+        ------
+        ParameterError
+            If the noise would drown the weights; nothing is shared then. It follows the bounds of all values on the way, which grow
+            with every step: share a model of a step or two on features with a small declared bound, or encrypted normal
+            equations (``solver="closed_form"``), or train federated, under Paillier, whose results need no noise.
+        """
+        coef, intercept = self._weights(sk, share, bound)
         return self._template._fitted(coef, intercept, self.n_iter_)
 
-    def _weights(self, sk: SecretKey) -> tuple[npt.NDArray[Any], float]:
-        weights = sk.decrypt(EncryptedArray._wrap(self._core.weights))
+    def _weights(
+        self, sk: SecretKey, share: bool = False, bound: float | None = None
+    ) -> tuple[npt.NDArray[Any], float]:
+        _expect(sk, SecretKey, "decrypt", "sk", "only the owner of the key decrypts")
+        encrypted = EncryptedArray._wrap(self._core.weights)
+        if share and bound is not None:
+            # Asked before, as sharing counts. What the owner sees stays with the owner.
+            error = self._core.shared_error_bound(sk._core, float(bound))
+            if not error < np.abs(sk.decrypt(encrypted)).max():
+                hint = 'declare smaller bounds, take fewer steps, or share the model of `solver="closed_form"`'
+                raise ParameterError(
+                    f"sharing: got weights that would be off by up to {error:.2g}, expected less than the largest; {hint}",
+                    operation="sharing",
+                    got=f"an error of up to {error:.2g}",
+                    expected="less than the largest weight",
+                    hint=hint,
+                )
+        weights = sk.decrypt(encrypted, share=share, bound=bound)
         intercept = float(weights[-1]) if self._core.fit_intercept else 0.0
         return weights[: self.n_features_in_].copy(), intercept
 
@@ -180,6 +239,8 @@ class EncryptedModel:
         """Read a model, check it, and bind it to evaluation keys."""
         from cipherblas.linear_model import LinearRegression, LogisticRegression
 
+        hint = "the owner loads it with `sk.evaluation_keys(plan=plan)`, or those that the server got, and decrypts it with `sk`"
+        _expect(keys, EvaluationKeys, "load", "keys", hint)
         core = _native.EncryptedModel.from_bytes(keys._core, as_bytes(blob))
         kind: Callable[..., Any] = LogisticRegression if core.logistic else LinearRegression
         return cls(core, kind(fit_intercept=core.fit_intercept), [])
@@ -202,13 +263,59 @@ class EncryptedNormalEquations:
         self._template = template
         self.n_features_in_ = features
 
-    def decrypt(self, sk: SecretKey) -> Any:
-        """Decrypt and solve: the fitted estimator in clear."""
-        coef, intercept = self._solve(sk)
+    @property
+    def error_bound(self) -> float | None:
+        """Bound on the absolute error of every entry of the equations."""
+        bounds = [part.error_bound for part in self._core.parts]
+        return max(b for b in bounds if b is not None) if None not in bounds else None
+
+    def decrypt(self, sk: SecretKey, *, share: bool = False, bound: float | None = None) -> Any:
+        """Decrypt and solve: the fitted estimator in clear.
+
+        Parameters
+        ----------
+        sk : SecretKey
+        share : bool, default False
+            Add noise to the equations, so that the model can be shown to others: see :meth:`SecretKey.decrypt`. Parameters need
+            room, for every ciphertext of the equations: ``plan(..., sharing=n)`` has it.
+        bound : float, optional
+            With ``share``, and needed for it: your own bound on the error of every entry, no smaller than :attr:`error_bound`.
+            Take that of a rehearsal, the same computation on zeros with the same declared bounds.
+
+        Returns
+        -------
+        estimator
+
+        Raises
+        ------
+        ParameterError
+            If the features are linearly dependent, up to the noise, and there is no penalty.
+        """
+        coef, intercept = self._solve(sk, share=share, bound=bound)
         return self._template._fitted(coef, intercept, 1)
 
-    def _solve(self, sk: SecretKey, scaler: _native.Scaler | None = None) -> tuple[npt.NDArray[Any], float]:
-        gram, moment = (sk.decrypt(EncryptedArray._wrap(part)) for part in self._core.parts)
+    def _solve(
+        self,
+        sk: SecretKey,
+        scaler: _native.Scaler | None = None,
+        *,
+        share: bool = False,
+        bound: float | None = None,
+    ) -> tuple[npt.NDArray[Any], float]:
+        _expect(sk, SecretKey, "decrypt", "sk", "only the owner of the key decrypts")
+        parts = [EncryptedArray._wrap(part) for part in self._core.parts]
+        needed, left = sum(part.ciphertexts for part in parts), sk.shared_left
+        # Asked before, so that no half of them is shared and counted.
+        if share and left is not None and left < needed:
+            hint = "make parameters by `plan(..., sharing=n)`, or use a fresh key"
+            raise ParameterError(
+                f"sharing: got {needed} ciphertexts of normal equations, expected at most {left}, which are left; {hint}",
+                operation="sharing",
+                got=f"{needed} ciphertexts",
+                expected=f"at most {left}",
+                hint=hint,
+            )
+        gram, moment = (sk.decrypt(part, share=share, bound=bound) for part in parts)
         return _native.solve_normal_equations(self.n_features_in_, gram, moment, self._template._penalty(), scaler)
 
     def to_bytes(self) -> tuple[bytes, bytes]:
@@ -219,6 +326,13 @@ class EncryptedNormalEquations:
     @classmethod
     def load(cls, sk: SecretKey, parts: tuple[Buffer, Buffer], template: Any) -> EncryptedNormalEquations:
         """Read both parts on the owner's side; `template` is the estimator that they were computed for."""
+        _expect(sk, SecretKey, "load", "sk", "equations are solved by the owner of the key")
+        if not isinstance(parts, (tuple, list)) or len(parts) != 2:
+            raise TypeError(f"load: got {type(parts).__name__}, expected the pair of bytes that `to_bytes` returned")
+        if not hasattr(template, "_penalty") or isinstance(template, type):
+            raise TypeError(
+                f"load: template is {template!r}, expected the estimator that computed the equations: `Ridge(alpha=...)`"
+            )
         gram, moment = (sk.load(part)._core for part in parts)
         features = moment.shape[0] - bool(template.fit_intercept)
         return cls(_native.NormalEquations.from_parts(features, gram, moment), copy.copy(template), features)

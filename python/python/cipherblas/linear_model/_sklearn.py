@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cipherblas._array import EncryptedArray
 from cipherblas._plain import no_such
-from cipherblas.errors import ShapeError
+from cipherblas.linear_model._checks import encrypted, two_dimensions
 
 __all__ = ["ScoringModel", "from_sklearn"]
 
@@ -82,26 +82,30 @@ class ScoringModel:
         EncryptedArray, shape (n,) or (n, classes)
             What scikit-learn's own ``decision_function`` (or ``predict`` of a regression) gives, to the scheme's ``error_bound``.
         """
-        if X.scheme == "bfv":
-            raise no_such("bfv", "scoring with real weights", "encrypt the rows under CKKS or Paillier")
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise ShapeError(
-                f"decision function: got rows of shape {X.shape}, expected (n, {self.n_features_in_})",
-                operation="decision function",
-                got=str(X.shape),
-                expected=f"(n, {self.n_features_in_})",
-                hint="pass the features that the model was fitted on, in the same order",
-            )
+        X = self._rows("decision function", X)
         if self.coef_.ndim == 1:
             return X @ self.coef_ + float(self.intercept_)
         return X @ self.coef_.T + self.intercept_
 
     def predict(self, X: EncryptedArray) -> EncryptedArray:
         """Predictions of a regression, encrypted. Classes are comparisons: see :meth:`labels`."""
+        X = self._rows("predict", X)
         if self.classes_ is not None:
             hint = "decrypt the scores of `decision_function`, and hand them to `labels`"
             raise no_such(X.scheme, "predict of a classifier", hint)
         return self.decision_function(X)
+
+    def predict_proba(self, X: EncryptedArray) -> NoReturn:
+        """Refused: the link is no polynomial. See :meth:`probabilities`."""
+        hint = "decrypt the scores of `decision_function`, and hand them to `probabilities`"
+        raise no_such(self._rows("predict_proba", X).scheme, "predict_proba", hint)
+
+    def _rows(self, operation: str, X: object) -> EncryptedArray:
+        rows = encrypted(operation, "X", X, "encrypt it first: `sk.encrypt(X, packing=cb.Packing.columns())`")
+        if rows.scheme == "bfv":
+            raise no_such("bfv", "scoring with real weights", "encrypt the rows under CKKS or Paillier")
+        two_dimensions(operation, rows.shape, self.n_features_in_)
+        return rows
 
     def labels(self, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Classes from decrypted scores: the owner's side.
