@@ -589,14 +589,31 @@ def test_federated_mistakes():
         FederatedLogisticRegression(2, method="magic")
     with pytest.raises(ValueError, match="rows"):
         FederatedLogisticRegression(2, C=1.0)
+    with pytest.raises(cb.ShapeError, match=r"got an array of shape \(9,\) for 10 rows"):
+        FederatedOwner(np.ones((10, 2)), np.ones(9))
+    with pytest.raises(cb.ShapeError, match="x\\[None, :\\]"):
+        FederatedOwner(np.ones(10), np.ones(10))
+    for wrong in ([1.0, 2.0], [-1, 1], ["m", "b"], [0.0, np.nan]):
+        with pytest.raises(cb.EncodingError, match="0 and 1"):
+            FederatedOwner(np.eye(2), wrong)
+    with pytest.raises(cb.ParameterError, match="rounds: got 0"):
+        FederatedOwner(np.eye(2), [0, 1], rounds=0)
     owner = FederatedOwner(np.eye(2), [0.0, 1.0], rounds=1, max_weight=1.0)
     holder = FederatedLogisticRegression(2)
+    assert repr(owner) == "FederatedOwner(rows=2, features=2, answered 0 of 1)"
+    assert repr(holder) == "FederatedLogisticRegression(features=2, newton, 0 rounds, of at most 20)"
+    with pytest.raises(NotFittedError, match="no round was taken yet"):
+        holder.model()
     question = holder.question()
     probing = type(question)(np.array([100.0, 0.0, 0.0]), True, True)
     with pytest.raises(cb.ParameterError):
         owner.answer(probing)
-    owner.answer(question)
+    answer = owner.answer(question)
+    assert "answered 1 of 1" in repr(owner)
     with pytest.raises(cb.ParameterError):
         owner.answer(question)
     with pytest.raises(cb.ShapeError):
         holder.take([1.0, 2.0])
+    holder.take(answer + FederatedOwner(np.array([[0.0, 0.0], [1.0, 1.0]]), [1.0, 0.0]).answer(question))
+    assert "1 rounds" in repr(holder)
+    assert holder.model().coef_.shape == (1, 2)

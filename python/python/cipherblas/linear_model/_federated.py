@@ -8,8 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import NotFittedError
 
 from cipherblas import _core as _native
+from cipherblas._plain import plain_array
+from cipherblas.linear_model._checks import count, labels, one_for_each_row, positive, two_dimensions
 from cipherblas.linear_model._estimators import LogisticRegression
 
 __all__ = ["FederatedLogisticRegression", "FederatedOwner", "Round"]
@@ -77,20 +80,31 @@ class FederatedOwner:
         rounds: int = 20,
         max_weight: float = 50.0,
     ) -> None:
-        self._X = np.ascontiguousarray(X, dtype=np.float64)
-        self._y = np.ascontiguousarray(y, dtype=np.float64)
-        self._core = _native.FederatedOwner(rounds, max_weight)
+        self._X = plain_array(X, "ckks", "owner's rows")
+        rows, _ = two_dimensions("owner's rows", self._X.shape)
+        self._y = labels(y)
+        one_for_each_row("owner's labels", self._y.shape, rows)
+        self._rounds = count("rounds", rounds)
+        self._answered = 0
+        self._core = _native.FederatedOwner(self._rounds, positive("max_weight", max_weight))
 
     def answer(self, question: Question) -> npt.NDArray[Any]:
         """Sums over this owner's rows, to be encrypted under the holder's public key: number of rows, loss, gradient, Hessian."""
         weights = np.ascontiguousarray(question.weights, dtype=np.float64)
-        return np.asarray(self._core.answer(weights, question.newton, question.fit_intercept, self._X, self._y))
+        answer = self._core.answer(weights, question.newton, question.fit_intercept, self._X, self._y)
+        self._answered += 1
+        return np.asarray(answer)
+
+    def __repr__(self) -> str:
+        rows, features = self._X.shape
+        return f"FederatedOwner(rows={rows}, features={features}, answered {self._answered} of {self._rounds})"
 
 
 class FederatedLogisticRegression:
     """The key holder's side: asks, decrypts the sum of the answers, steps.
 
-    A server in between adds the owners' ciphertexts and sees neither; the holder sees the sum only.
+    A server in between, the coordinator, holds no key: it adds the owners' ciphertexts and sees none of them in clear; the holder
+    sees the sum only.
 
     Parameters
     ----------
@@ -107,6 +121,21 @@ class FederatedLogisticRegression:
     learning_rate : float, default 1.0
         For ``method="gradient"``.
 
+    Notes
+    -----
+    What is not hidden:
+
+    - The holder learns the totals, which is more than the model: loss, gradients and Hessians over all rows along the way.
+    - A total over one owner is that owner's sum. At least two owners have to be honest, and the holder must not get ciphertexts of
+      single owners: it must not be the coordinator, nor collude with it. Where all owners hold the key, no owner may see what
+      others send.
+    - The holder must ask as this class does. One who picks huge weights, and many of them, makes a single row stand out:
+      :class:`FederatedOwner` bounds the weights and the number of answers, which is a limit on what can be asked and no proof.
+      Nothing here is differentially private.
+    - The weights that are asked about are shared results. Under Paillier (and BFV) they say nothing about the key. Under CKKS they
+      may, to whoever also sees the encrypted totals: decrypt those with ``share=True``, which leaves some 15 bits of precision.
+    - Nothing proves that an owner's sums are right.
+
     Examples
     --------
     >>> import numpy as np
@@ -115,13 +144,13 @@ class FederatedLogisticRegression:
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(60, 2)); y = (X[:, 0] + rng.normal(size=60) > 0).astype(float)
     >>> owners = [FederatedOwner(X[k::3], y[k::3]) for k in range(3)]
-    >>> sk = cb.SecretKey.generate(cb.CkksParams(depth=1, precision_bits=40))
-    >>> pk = sk.public_key()
+    >>> sk = cb.SecretKey.generate(cb.PaillierParams(fraction_bits=40, value_bits=20, terms=3))
+    >>> pk, packing = sk.public_key(), cb.Packing.auto()
     >>> holder = FederatedLogisticRegression(features=2)
     >>> while not holder.finished:
     ...     question = holder.question()
-    ...     answers = [pk.encrypt(owner.answer(question)) for owner in owners]
-    ...     total = answers[0] + answers[1] + answers[2]       # the server
+    ...     answers = [pk.encrypt(owner.answer(question), packing=packing) for owner in owners]
+    ...     total = answers[0] + answers[1] + answers[2]       # the coordinator
     ...     step = holder.take(sk.decrypt(total))
     >>> holder.model().coef_.shape
     (1, 2)
@@ -148,6 +177,7 @@ class FederatedLogisticRegression:
         )
         trainer = self._template._trainer(1 if rows is None else rows)
         self._core = trainer.rounds(method == "newton", features, tol)
+        self._features = features
         self.history_: list[Round] = []
 
     @property
@@ -166,9 +196,24 @@ class FederatedLogisticRegression:
         return step
 
     def model(self) -> LogisticRegression:
-        """The fitted estimator, in the units of the owners' scaled rows."""
+        """The fitted estimator, in the units of the owners' scaled rows.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before the first round.
+        """
+        if not self.history_:
+            raise NotFittedError(
+                "no round was taken yet: ask the owners, and `take` the decrypted sum of their answers"
+            )
         coef, intercept = self._core.model()
         return self._template._fitted(np.asarray(coef), intercept, len(self.history_))
+
+    def __repr__(self) -> str:
+        method = "newton" if self._core.newton else "gradient"
+        state = "finished" if self.finished else f"of at most {self._template.max_iter}"
+        return f"FederatedLogisticRegression(features={self._features}, {method}, {len(self.history_)} rounds, {state})"
 
     @staticmethod
     def scaling_sums(X: npt.ArrayLike, units: Sequence[float]) -> npt.NDArray[Any]:
