@@ -225,7 +225,9 @@ impl ParamsBuilder {
                 "depth {}, {} bits of precision, {} integer bits, {} slots: log2(QP) = {needed:.0}",
                 self.depth, self.precision_bits, self.integer_bits, self.slots
             ),
-            format!("at most {limit:.0} bits at degree {n}"),
+            format!(
+                "at most {limit:.0} bits at degree {n}, and as many primes of the size of the scale"
+            ),
             "ask for less depth, precision or security, or for a larger degree",
         ))
     }
@@ -268,8 +270,10 @@ impl ParamsBuilder {
             shapes
         });
         for shape in roomier.chain(shapes.iter().copied()).filter(fits) {
+            // At large degrees there may be too few primes of the size that is wanted.
             if let Some(spec) = chain::build(&shape)?
                 && log2_qp(&spec) <= limit
+                && chain::canonical_scales(&spec, shape.level_bits.exp2()).is_ok()
             {
                 return Ok(Some((shape, spec)));
             }

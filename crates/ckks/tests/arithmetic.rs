@@ -264,6 +264,20 @@ fn bounds_hold_where_intermediate_values_leave_the_range() {
     }
 }
 
+/// Scales of just over the largest prime are products of two small ones, of which there are few at the largest degree.
+#[test]
+fn too_few_primes_are_an_error_of_depth_and_precision() {
+    let deep = |bits| Params::builder().depth(36).precision_bits(bits).build();
+    assert!(matches!(
+        deep(30),
+        Err(Error::Parameter {
+            what: "depth and precision",
+            ..
+        })
+    ));
+    assert_eq!(deep(25).unwrap().depth(), 36);
+}
+
 #[test]
 fn bounds_stay_finite_in_deep_computations_without_declared_magnitudes() {
     let mut s = setup(toy(12), &[]);

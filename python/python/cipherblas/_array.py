@@ -34,6 +34,13 @@ __all__ = ["EncryptedArray", "Packing", "concatenate", "hstack", "stack", "vstac
 Key: TypeAlias = SupportsIndex | slice | EllipsisType | None
 Operand: TypeAlias = "EncryptedArray | npt.ArrayLike"
 Axis: TypeAlias = SupportsIndex | tuple[SupportsIndex, ...] | None
+Report: TypeAlias = Callable[[int, int | None], object] | None
+
+
+def watched(operation: str, compute: Callable[[Report], _native.Array]) -> EncryptedArray:
+    """What `compute` makes, with its progress shown."""
+    with Reporter(operation, "operations") as reporter:
+        return EncryptedArray._wrap(compute(reporter.callback))
 
 
 def no_bootstrapping(scheme: str) -> UnsupportedError:
@@ -318,8 +325,10 @@ class EncryptedArray:
 
     def __mul__(self, other: Operand) -> EncryptedArray:
         if isinstance(other, EncryptedArray):
-            core = self._core.square() if other is self else self._core.mul(other._core)
-            return EncryptedArray._wrap(core)
+            core = other._core
+            if other is self:
+                return watched("square", self._core.square)
+            return watched("product", lambda report: self._core.mul(core, report))
         return self._with(self._core.mul_plain, other, "x * plain")
 
     __rmul__ = __mul__
@@ -376,7 +385,7 @@ class EncryptedArray:
             shown = repr(exponent) if isinstance(exponent, (int, float)) else kind(exponent)
             raise refused(f"x ** {shown}: exponents are whole numbers from 1 on", hint, self.scheme)
         self._need_products(n)
-        return self if n == 1 else EncryptedArray._wrap(self._core.power(n))
+        return self if n == 1 else watched("power", lambda report: self._core.power(n, report))
 
     def _need_products(self, degree: int) -> None:
         if degree > 1 and self.scheme == "paillier":
@@ -475,7 +484,7 @@ class EncryptedArray:
         -----
         No depth but for the last axis of a matrix with several rows to a ciphertext (one level). ``log2`` rotations.
         """
-        return self._reduced(self._core.sum, axis, keepdims)
+        return self._reduced("sum", self._core.sum, axis, keepdims)
 
     def mean(self, axis: Axis = None, *, keepdims: bool = False) -> EncryptedArray:
         """Mean over an axis, or of all values. One level.
@@ -498,17 +507,22 @@ class EncryptedArray:
         """
         if self.scheme == "bfv":
             raise no_such("bfv", "mean", "integers have no fractions: use `sum`, and divide what was decrypted")
-        return self._reduced(self._core.mean, axis, keepdims)
+        return self._reduced("mean", self._core.mean, axis, keepdims)
 
-    def _reduced(self, reduce: Callable[[int | None], _native.Array], axis: Axis, keepdims: bool) -> EncryptedArray:
+    def _reduced(
+        self,
+        operation: str,
+        reduce: Callable[[int | None, Report], _native.Array],
+        axis: Axis,
+        keepdims: bool,
+    ) -> EncryptedArray:
         axes = tuple(range(self.ndim)) if axis is None else normal_axes(axis, self.ndim)
         if not axes and self.ndim:
             # No axis at all, as NumPy has it.
             return self
-        core = reduce(None if len(axes) == self.ndim else axes[0])
-        if keepdims:
-            core = core.reshape([1 if k in axes else n for k, n in enumerate(self.shape)])
-        return EncryptedArray._wrap(core)
+        which = None if len(axes) == self.ndim else axes[0]
+        result = watched(operation, lambda report: reduce(which, report))
+        return result.reshape([1 if k in axes else n for k, n in enumerate(self.shape)]) if keepdims else result
 
     def polynomial(self, coefficients: npt.ArrayLike) -> EncryptedArray:
         """``c[0] + c[1] x + c[2] x**2 + ...`` of every value.
@@ -541,7 +555,8 @@ class EncryptedArray:
         At most one level, and none where whole ciphertexts only move.
         """
         wanted = lengths(shape[0] if len(shape) == 1 else shape, "reshape")
-        return EncryptedArray._wrap(self._core.reshape(_resolve(wanted, self.size, self.shape)))
+        resolved = _resolve(wanted, self.size, self.shape)
+        return watched("reshape", lambda report: self._core.reshape(resolved, report))
 
     def ravel(self) -> EncryptedArray:
         """All values in one dimension."""
@@ -608,13 +623,13 @@ class EncryptedArray:
         Free where whole ciphertexts are taken, otherwise one level.
         """
         index, shape = _parse_index(key, self.shape, self.scheme)
-        core = self._core
+        part = self
         if any(
             n is None or (start, n, step) != (0, full, 1)
-            for (start, n, step), full in zip(index, core.shape, strict=True)
+            for (start, n, step), full in zip(index, self._core.shape, strict=True)
         ):
-            core = core.slice(index)
-        return EncryptedArray._wrap(core if list(core.shape) == shape else core.reshape(shape))
+            part = watched("slice", lambda report: self._core.slice(index, report))
+        return part if list(part.shape) == shape else EncryptedArray._wrap(part._core.reshape(shape))
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
         raise no_function("put", "assignment", self.scheme)
@@ -864,7 +879,7 @@ def concatenate(arrays: Sequence[EncryptedArray], axis: SupportsIndex | None = 0
     if axis is None:
         parts = [a.ravel() for a in parts]
     number = normal_axis(0 if axis is None else axis, parts[0].ndim)
-    return EncryptedArray._wrap(_native.Array.concatenate([a._core for a in parts], number))
+    return watched("concatenate", lambda report: _native.Array.concatenate([a._core for a in parts], number, report))
 
 
 def vstack(arrays: Sequence[EncryptedArray]) -> EncryptedArray:

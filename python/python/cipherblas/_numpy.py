@@ -235,7 +235,7 @@ def _column_stack(tup: Any) -> EncryptedArray:
 
 def _broadcast_to(array: EncryptedArray, shape: Any) -> EncryptedArray:
     wanted = [whole_number(n, "broadcast_to: shape", 1) for n in lengths(shape, "broadcast_to: shape")]
-    return EncryptedArray._wrap(array._core.broadcast_to(wanted))
+    return _array.watched("broadcast_to", lambda report: array._core.broadcast_to(wanted, report))
 
 
 _FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
