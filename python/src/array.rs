@@ -515,7 +515,10 @@ impl Array {
             }),
         };
         inner
-            .map(|bound| self.derived(bound))
+            .map(|inner| Self {
+                inner,
+                received: self.received || keys.received,
+            })
             .map_err(|error| raise(py, &error))
     }
 

@@ -421,7 +421,14 @@ fn parts(error: &Error) -> Parts {
             error,
             "stopped by the callback; nothing was changed",
         ),
-        Error::Decryption => Parts::plain("DecryptionError", error, ""),
+        Error::Decryption => {
+            let hint = "results have to stay below `params.max_value`: make parameters with more `integer_bits`; \
+                        `x.magnitude_bound` and `cb.plan` tell how large they may get";
+            Parts {
+                message: format!("{error}; {hint}"),
+                ..Parts::plain("DecryptionError", error, hint)
+            }
+        }
         other => Parts::plain("CipherblasError", other, &other.to_string()),
     }
 }

@@ -10,7 +10,9 @@ use crate::run::{Job, long};
 use cipherblas::linalg::array::{ArrayOptions, ArrayPacking, EncryptedArray};
 use cipherblas::scheme::guard::{Guarded, GuardedKey, Watch};
 use cipherblas::scheme::wire::{Header, KeyId, Kind, SchemeId, bundle, open_bundle};
-use cipherblas::scheme::{AdditiveKey, AdditiveOnly, Decrypt, Encrypt, Error, KeySet, Result};
+use cipherblas::scheme::{
+    AdditiveKey, AdditiveOnly, Decrypt, Encrypt, Error, KeySet, Result, Scheme,
+};
 use cipherblas::{bfv, ckks, paillier};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -325,6 +327,26 @@ impl SecretKey {
     fn id(&self) -> String {
         self.inner.id().to_string()
     }
+    /// Bound on the error of the values of an array that is shared with the given bound; none where sharing adds nothing.
+    fn shared_error_bound(&self, py: Python<'_>, array: &Array, bound: f64) -> PyResult<f64> {
+        let (Some(key), AnyArray::Ckks(array)) = (self.ckks(), &array.inner) else {
+            return Err(unsupported(
+                py,
+                self.inner.params().name(),
+                "noise of shared results",
+                "results of exact schemes are shared as they are",
+            ));
+        };
+        let scheme = key.scheme();
+        array
+            .ciphertexts()
+            .try_for_each(|ct| scheme.check(ct))
+            .or_raise(py)?;
+        let each = array
+            .ciphertexts()
+            .map(|ct| key.shared_error_bound(ct, bound));
+        Ok(each.fold(0.0, f64::max))
+    }
     /// Results that can still be shared; none where sharing changes nothing.
     #[getter]
     fn shared_left(&self) -> Option<u32> {
@@ -385,7 +407,10 @@ impl SecretKey {
                 }
             })
         })?;
-        Ok(EvaluationKeys { evaluator })
+        Ok(EvaluationKeys {
+            evaluator,
+            received: false,
+        })
     }
 
     #[pyo3(signature = (plain, keys=None, packing=None, depth=None, bound=None, progress=None))]
@@ -430,7 +455,10 @@ impl SecretKey {
                 AnyArray::Paillier(work.run(py, |watch| GuardedKey::new(&key, watch), to)?)
             }
         };
-        Ok(inner.into())
+        Ok(Array {
+            inner,
+            received: keys.is_some_and(|keys| keys.received),
+        })
     }
 
     /// With noise on top if the values are to be shown to others: by `bound`, the owner's own, without which the one that the
@@ -452,7 +480,7 @@ impl SecretKey {
                     py,
                     &Error::Parameter {
                         what: "bound",
-                        got: "none, for an array that came as bytes".into(),
+                        got: "none, for a model, or for what came as bytes or was computed with keys that did".into(),
                         expected: "your own bound on the error of its values".into(),
                         hint: "pass `bound=`, from the same computation on values of your own or from knowledge of it; `bound=array.error_bound` trusts whoever sent the array",
                     },
@@ -682,7 +710,10 @@ impl PublicKey {
                 AnyArray::Paillier(work.run(py, |watch| GuardedKey::new(&key, watch), to)?)
             }
         };
-        Ok(inner.into())
+        Ok(Array {
+            inner,
+            received: keys.is_some_and(|keys| keys.received),
+        })
     }
 
     fn load(&self, py: Python<'_>, bytes: Bytes<'_>) -> PyResult<Array> {
@@ -711,6 +742,8 @@ impl PublicKey {
 #[pyclass(frozen, module = "cipherblas._core")]
 pub(crate) struct EvaluationKeys {
     pub(crate) evaluator: AnyEvaluator,
+    /// Whether they came as bytes: bounds on errors presume keys that were made honestly.
+    pub(crate) received: bool,
 }
 
 #[pymethods]
@@ -782,7 +815,10 @@ impl EvaluationKeys {
                 )),
             })
         })?;
-        Ok(Self { evaluator })
+        Ok(Self {
+            evaluator,
+            received: true,
+        })
     }
 }
 

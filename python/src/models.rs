@@ -14,7 +14,7 @@ use cipherblas::models::{
     self, Batch, Degree, EncryptedNormalEquations, Intercept, LearningRate, Plannable, Scaling,
     Solver, Table, Whitening,
 };
-use cipherblas::scheme::{Error, KeySet, Result};
+use cipherblas::scheme::{Encrypt, Error, KeySet, Result, Scheme};
 use numpy::{PyArray1, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -130,13 +130,11 @@ impl Trainer {
             other => {
                 let hint =
                     "\"nag\" is Nesterov's accelerated gradient, \"gd\" plain gradient descent";
-                return Err(invalid(
-                    py,
-                    "solver",
-                    format!("{other:?}"),
-                    "\"nag\" or \"gd\"",
-                    hint,
-                ));
+                let expected = match kind {
+                    "logistic" => "\"nag\" or \"gd\"",
+                    _ => "\"closed_form\", \"nag\" or \"gd\"",
+                };
+                return Err(invalid(py, "solver", format!("{other:?}"), expected, hint));
             }
         };
         let rate = match rates.as_slice() {
@@ -555,6 +553,11 @@ impl EncryptedModel {
                 "use the key it was trained under",
             ));
         };
+        self.inner
+            .coef()
+            .ciphertexts()
+            .try_for_each(|ct| secret.scheme().check(ct))
+            .or_raise(py)?;
         let weights = self.inner.coef().ciphertexts();
         Ok(weights
             .map(|ct| secret.shared_error_bound(ct, bound))
@@ -677,17 +680,18 @@ pub(crate) fn solve_normal_equations<'py>(
     moment: PyReadonlyArrayDyn<'py, f64>,
     alpha: f64,
     scaler: Option<&Scaler>,
-) -> PyResult<Weights<'py>> {
+) -> PyResult<(Bound<'py, PyAny>, f64, usize)> {
     let (gram, moment) = (contiguous(&gram)?.to_vec(), contiguous(&moment)?.to_vec());
     let solve = || {
         let equations = models::NormalEquations::from_sums(features, gram, moment)?;
         match scaler {
-            Some(scaler) => equations.solve_scaled(alpha, &scaler.inner),
-            None => equations.solve(alpha),
+            Some(scaler) => equations.solve_scaled_with_rank(alpha, &scaler.inner),
+            None => equations.solve(alpha).map(|model| (model, features)),
         }
     };
-    let model = py.detach(solve).or_raise(py)?;
-    weights(py, &model)
+    let (model, rank) = py.detach(solve).or_raise(py)?;
+    let (coef, intercept) = weights(py, &model)?;
+    Ok((coef, intercept, rank))
 }
 
 /// Features brought to a common range by their owner.

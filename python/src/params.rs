@@ -301,6 +301,14 @@ impl Params {
     fn max_value(&self) -> f64 {
         either!(&self.inner, p => p.max_value())
     }
+    /// Up to this absolute value results are right or refused; beyond it they wrap around. None where nothing does.
+    #[getter]
+    fn capacity(&self) -> Option<f64> {
+        match &self.inner {
+            AnyParams::Ckks(p) => Some(p.capacity()),
+            _ => None,
+        }
+    }
     /// Bits of precision: of a product of fresh values (CKKS), of the fixed point (Paillier), none lost (BFV).
     #[getter]
     fn precision_bits(&self) -> Option<u32> {

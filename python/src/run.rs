@@ -346,11 +346,15 @@ pub(crate) fn long<T: Send>(
         py.detach(|| {
             let _under_way = UnderWay::begin();
             let mut outcome = None;
+            // What a callback on the other thread starts, or forks, belongs to this computation.
+            let nested = NESTED.get();
             pool.in_place_scope(|scope| {
                 let (send, receive) = channel();
                 let slot = &mut outcome;
                 scope.spawn(move |_| {
+                    let before = NESTED.replace(nested);
                     *slot = Some(work());
+                    NESTED.set(before);
                     // The receiver waits, unless it has gone away with a signal.
                     let _ = send.send(());
                 });

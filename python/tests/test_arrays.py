@@ -451,3 +451,15 @@ def test_bounds_hold_where_powers_on_the_way_leave_the_range():
     x = sk.encrypt(values, sk.evaluation_keys(), bound=8.0)
     y = x.polynomial([0.0] * 9 + [1e-9])
     assert np.abs(sk.decrypt(y) - 1e-9 * values**9).max() <= y.error_bound
+
+
+def test_capacity():
+    params = cb.CkksParams(depth=1)
+    assert 2**8 < params.capacity / params.max_value < 2**12
+    x = (sk := cb.SecretKey.generate(params)).encrypt(np.array([1000.0]))
+    for factor in (1.1, 0.9 * params.capacity / 1000):
+        if factor * 1000 > 1.25 * params.max_value:
+            with pytest.raises(cb.DecryptionError, match="params.max_value"):
+                sk.decrypt(x * min(factor, 1000.0))
+        else:
+            assert np.allclose(sk.decrypt(x * factor), 1100.0)

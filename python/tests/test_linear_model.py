@@ -158,7 +158,8 @@ def test_classes_share_key_plan_and_rows(monkeypatch):
 def test_dependent_features_share_the_weight():
     X, y = load_diabetes(return_X_y=True)
     one = X[:, [2]]
-    fitted = LinearRegression().fit(np.hstack([one, 3 * one, np.full_like(one, 5.0)]), y)
+    with pytest.warns(ConvergenceWarning, match="2 of 3 features depend on the others"):
+        fitted = LinearRegression().fit(np.hstack([one, 3 * one, np.full_like(one, 5.0)]), y)
     exact = linear_model.LinearRegression().fit(one, y)
     # Equations of precision 2^-20 in the units of the columns, which are of length one but for a factor of 3.
     tolerance = 2.0**-20 * np.linalg.norm(y - y.mean()) * 4
@@ -364,7 +365,9 @@ def test_values_beyond_the_planned_bound_are_refused(cancer):
             estimator.encrypt(sk, X, plan=wide, bound=8.0)
         with pytest.raises(cb.ParameterError, match="bound: got -1"):
             estimator.plan(X, bound=-1)
-    with pytest.raises(cb.EncodingError, match="targets: got a value of 40"):
+    with pytest.raises(
+        cb.EncodingError, match="targets: got a value beyond the bound in row [0-9]+, expected at most 4"
+    ):
         Ridge().encrypt(sk, X / 2, 40 * y)
 
 
@@ -617,3 +620,36 @@ def test_federated_mistakes():
     holder.take(answer + FederatedOwner(np.array([[0.0, 0.0], [1.0, 1.0]]), [1.0, 0.0]).answer(question))
     assert "1 rounds" in repr(holder)
     assert holder.model().coef_.shape == (1, 2)
+
+
+def test_shared_models_that_the_noise_moved_are_refused():
+    """Features that resemble each other amplify the noise of the equations."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=200)
+    alike = np.column_stack([x, x + 0.2 * rng.normal(size=200)]).clip(-4, 4) / 4
+    apart = rng.uniform(-1, 1, size=(200, 2))
+    for X, refused in [(apart, False), (alike, True)]:
+        y = X @ [1.0, -1.0] / 2
+        estimator = LinearRegression()
+        plan = estimator.plan(X, bound=1.0, sharing=1)
+        sk = cb.SecretKey.generate(plan.params)
+        ek = sk.evaluation_keys(plan=plan)
+        equations = estimator.fit_encrypted(*estimator.encrypt(sk, X, y, ek, plan=plan))
+        np.testing.assert_allclose(equations.decrypt(sk).coef_, [0.5, -0.5], atol=2.0**-12)
+        # A hundred times the error: as if there had been more steps.
+        bound = 100 * equations.error_bound
+        if refused:
+            with pytest.raises(cb.ParameterError, match="moved by over an eighth.*counts as shared|linearly dependent"):
+                equations.decrypt(sk, share=True, bound=bound)
+        else:
+            shared = equations.decrypt(sk, share=True, bound=bound)
+            np.testing.assert_allclose(shared.coef_, [0.5, -0.5], atol=0.1)
+
+
+@pytest.mark.parametrize("tiny", [1e-5, 1e-9])
+def test_a_tiny_feature_leaves_the_others_alone(tiny):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=100), tiny * rng.normal(size=100)])
+    y = 3 * X[:, 0] + rng.normal(size=100)
+    exact = linear_model.Ridge(alpha=1.0).fit(X, y)
+    np.testing.assert_allclose(Ridge(alpha=1.0).fit(X, y).coef_[0], exact.coef_[0], rtol=2.0**-15)

@@ -243,7 +243,7 @@ def test_sharing():
         sk.decrypt(x, share=True, bound=x.error_bound)
     with pytest.raises(cb.ParameterError, match="at most 4 for this key"):
         sk.decrypt(x, share=True)
-    with pytest.raises(TypeError, match="goes with `share=True`"):
+    with pytest.raises(TypeError, match="together with `share=True`"):
         sk.decrypt(x, bound=1.0)
     private = cb.SecretKey.generate(cb.CkksParams(depth=1))
     with pytest.raises(cb.ParameterError, match="sharing"):
@@ -304,3 +304,46 @@ def test_a_kilobyte_does_not_ask_for_the_largest_tables():
         cb.EvaluationKeys.from_bytes(keys.to_bytes())
     public = cb.PublicKey.from_bytes(sk.public_key().to_bytes())
     assert public.key_id == sk.key_id
+
+
+def test_noise_is_told_before_it_is_added():
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=2, sharing=4))
+    ek = sk.evaluation_keys()
+    values = np.array([1.0, 2.0, 3.0])
+    # Without a bound, the noise is that of the largest values there can be, and more than the values themselves.
+    large = sk.encrypt(values, ek)
+    assert sk.shared_error_bound((large * large).sum()) > 64
+    with pytest.raises(cb.ParameterError, match="declare smaller bounds"):
+        sk.decrypt((large * large).sum(), share=True)
+    assert sk.shared_left == 4
+    small = sk.encrypt(values, ek, bound=4.0)
+    result = (small * small).sum()
+    error = sk.shared_error_bound(result)
+    assert result.error_bound < error < 1.0
+    assert abs(sk.decrypt(result, share=True) - 14.0) <= error
+    with pytest.raises(cb.UnsupportedError, match="shared as they are"):
+        exact = cb.SecretKey.generate(cb.BfvParams())
+        exact.shared_error_bound(exact.encrypt([1], bound=4))
+
+
+def test_arrays_of_several_ciphertexts_are_shared_as_a_whole():
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=1, sharing=3))
+    x = sk.encrypt(np.ones(5), packing=cb.Packing.spread(), bound=1.0)
+    assert x.ciphertexts == 5
+    with pytest.raises(cb.ParameterError, match="5 ciphertexts to share together.*at most 3"):
+        sk.decrypt(x, share=True)
+    assert sk.shared_left == 3
+    sk.decrypt(x[:3], share=True)
+    assert sk.shared_left == 0
+
+
+def test_keys_that_came_as_bytes_mark_what_they_compute():
+    """Their noise is the word of whoever sent them."""
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=1, sharing=3))
+    ek = sk.evaluation_keys(shapes=[(2,)])
+    back = cb.EvaluationKeys.from_bytes(ek.to_bytes())
+    x = sk.encrypt([1.0, 2.0], bound=2.0)
+    for array in [sk.encrypt([1.0, 2.0], back, bound=2.0).sum(), x.bind(back).sum()]:
+        with pytest.raises(cb.ParameterError, match="your own bound"):
+            sk.decrypt(array, share=True)
+    sk.decrypt(x.bind(ek).sum(), share=True)

@@ -3,6 +3,7 @@
 import _thread
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -174,6 +175,54 @@ def test_forks_go_on(long):
             thread.join()
     # The parent goes on, too.
     assert np.abs(sk.decrypt(x[:2] + 1) - values[:2] - 1).max() < 1e-3
+
+
+CALLBACKS = """
+import os, threading, warnings
+import numpy as np, cipherblas as cb
+from cipherblas.linear_model import LinearRegression
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X, y = rng.uniform(-1, 1, (30, 3)), rng.uniform(-1, 1, 30)
+estimator = LinearRegression(solver="gd", max_iter=3)
+plan = estimator.plan(X, bound=1.0)
+sk = cb.SecretKey.generate(plan.params)
+X_enc, y_enc = estimator.encrypt(sk, X, y, sk.evaluation_keys(plan=plan), plan=plan)
+small = X_enc[:2]
+steps = []
+
+def forks(step):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    steps.append(step)
+
+def computes(step):
+    small + 1.0
+    steps.append(step)
+
+# The number of threads was changed: training is handed over to other threads, and so are its callbacks.
+cb.set_num_threads(3)
+estimator.fit_encrypted(X_enc, y_enc, callback=forks)
+assert len(steps) == 3
+
+# Training in a second thread, while this one forks.
+thread = threading.Thread(target=estimator.fit_encrypted, args=(X_enc, y_enc), kwargs={"callback": computes})
+thread.start()
+while thread.is_alive():
+    forks(None)
+thread.join()
+assert sum(step is not None for step in steps) == 6
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_callbacks_fork_and_compute():
+    """A fork waits for what is under way, but not for the computation whose callback it is called from."""
+    run = subprocess.run([sys.executable, "-c", CALLBACKS], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip().endswith("done"), run.stderr
 
 
 def test_number_of_threads(ckks):

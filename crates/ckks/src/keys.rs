@@ -188,6 +188,9 @@ impl PublicKey {
     }
 }
 
+/// A shared result whose values, as declared, are not this many times its noise is refused.
+const LEAST_SHARED_RATIO: f64 = 16.0;
+
 /// What both keys check before they encrypt: the level and the magnitude to declare.
 fn checked(params: &Params, values: &[f64], depth: usize, bound: Option<f64>) -> Result<f64> {
     if depth > params.depth() {
@@ -286,15 +289,7 @@ impl Decrypt for SecretKey {
         self.decode(ct, &self.phase(ct))
     }
 
-    /// See [`share`] for the analysis, and [`SecretKey::shared_error_bound`] for what is left of the precision. Without
-    /// [`sharing`](crate::ParamsBuilder::sharing) there is no room for the noise and the call is refused, as it is where
-    /// the noise would drown the result.
-    fn decrypt_shared<R: CryptoRng + ?Sized>(
-        &self,
-        ct: &Ciphertext,
-        bound: f64,
-        rng: &mut R,
-    ) -> Result<Vec<f64>> {
+    fn check_shared(&self, ct: &Ciphertext, bound: f64, together: usize) -> Result<()> {
         self.check(ct)?;
         let refuse = |got: String, expected: String, hint| {
             Err(Error::Parameter {
@@ -317,11 +312,12 @@ impl Decrypt for SecretKey {
         }
         let queries = self.params.sharing_queries();
         let after = self.shared_error_bound(ct, bound);
-        if queries > 0 && (after.is_nan() || after > ct.magnitude) {
+        let most = ct.magnitude.min(self.params.max_value()) / LEAST_SHARED_RATIO;
+        if queries > 0 && (after.is_nan() || after > most) {
             return refuse(
                 format!("an error bound of {after:.1e} after flooding"),
-                format!("at most the declared magnitude, {}", ct.magnitude),
-                "ask for more precision, declare smaller magnitudes, or share earlier",
+                format!("at most {most:.1e}, a sixteenth of the range of the values"),
+                "declare smaller bounds on the data when they are encrypted, ask for fewer shared results, or share earlier",
             );
         }
         let sigma = self.flood_deviation(ct.level, bound);
@@ -332,6 +328,29 @@ impl Decrypt for SecretKey {
                 "ask for less precision, or share fewer results or an earlier one",
             );
         }
+        // Zero is left to the count itself, which says so.
+        let left = self.shared_left() as usize;
+        if left > 0 && left < together {
+            return refuse(
+                format!("{together} ciphertexts to share together"),
+                format!("at most {left}, which are left for this key"),
+                "build the parameters with `sharing` for as many ciphertexts as there will be, or use a fresh key",
+            );
+        }
+        Ok(())
+    }
+    /// See [`share`] for the analysis, and [`SecretKey::shared_error_bound`] for what is left of the precision. Without
+    /// [`sharing`](crate::ParamsBuilder::sharing) there is no room for the noise and the call is refused, as it is where
+    /// the noise would drown the result.
+    fn decrypt_shared<R: CryptoRng + ?Sized>(
+        &self,
+        ct: &Ciphertext,
+        bound: f64,
+        rng: &mut R,
+    ) -> Result<Vec<f64>> {
+        self.check_shared(ct, bound, 1)?;
+        let queries = self.params.sharing_queries();
+        let sigma = self.flood_deviation(ct.level, bound);
         let used = self
             .shared
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {

@@ -266,6 +266,20 @@ impl NormalEquations {
     /// `Parameter` for a negative penalty, and for a scaling that does more than shift and stretch each feature; `Shape` for
     /// another number of features.
     pub fn solve_scaled(&self, alpha: f64, scaler: &Scaler) -> Result<PlainModel> {
+        self.solve_scaled_with_rank(alpha, scaler)
+            .map(|(model, _)| model)
+    }
+
+    /// As [`solve_scaled`](Self::solve_scaled), with the number of directions of the features that were told apart: fewer than
+    /// weights if some depend on others, up to the precision of an encryption.
+    ///
+    /// # Errors
+    /// As [`solve_scaled`](Self::solve_scaled).
+    pub fn solve_scaled_with_rank(
+        &self,
+        alpha: f64,
+        scaler: &Scaler,
+    ) -> Result<(PlainModel, usize)> {
         check_parameter("alpha", alpha, 0.0, false)?;
         let Some((_, factor)) = scaler.affine() else {
             return Err(Error::Parameter {
@@ -284,9 +298,10 @@ impl NormalEquations {
         }
         // The weight of a feature is its scaled one times the factor.
         let penalties: Vec<f64> = factor.iter().map(|f| alpha * f * f).collect();
-        let weights = self.normal.solve_deficient(&penalties, RANK_CUTOFF);
+        let (weights, rank) = self.normal.solve_deficient(&penalties, RANK_CUTOFF);
         let (coef, bias) = split(weights, self.features);
-        scaler.unscale(&PlainModel::new(Kind::Linear, coef, bias)?)
+        let model = scaler.unscale(&PlainModel::new(Kind::Linear, coef, bias)?)?;
+        Ok((model, rank))
     }
 }
 
@@ -341,6 +356,31 @@ mod tests {
             .map(|i| (f64::from(i) * 1.3).cos() * 40.0 + 7.0)
             .collect();
         (x, y)
+    }
+
+    /// A feature of next to no variance has next to no weight under a penalty, and takes none from the others.
+    #[test]
+    fn a_tiny_feature_leaves_the_others_alone() {
+        for tiny in [1e-3, 1e-5, 1e-6, 1e-9] {
+            let rows: Vec<f64> = (0..40)
+                .flat_map(|i| {
+                    let t = f64::from(i);
+                    [(t * 0.9).sin(), tiny * (t * 1.7).cos()]
+                })
+                .collect();
+            let y: Vec<f64> = (0..40)
+                .map(|i| 3.0 * (f64::from(i) * 0.9).sin() + 0.1 * (f64::from(i) * 2.3).cos())
+                .collect();
+            let x = Table::new(40, 2, &rows).unwrap();
+            let model = by_units(&x, &y, 1.0, Intercept::Fit);
+            let exact = Ridge::new(1.0).fit_exact(&x, &y).unwrap();
+            for (got, expected) in model.coef().iter().zip(exact.coef()) {
+                assert!(
+                    (got - expected).abs() <= 1e-9 * exact.coef()[0].abs(),
+                    "{tiny:e}: {got} for {expected}"
+                );
+            }
+        }
     }
 
     fn by_units(x: &Table<'_>, y: &[f64], alpha: f64, intercept: Intercept) -> PlainModel {

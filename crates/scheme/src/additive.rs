@@ -261,6 +261,14 @@ impl<K: Decrypt + ?Sized> Decrypt for AdditiveKey<'_, K> {
     ) -> Result<Vec<<K::Scheme as Scheme>::Value>> {
         self.key.decrypt(ct)
     }
+    fn check_shared(
+        &self,
+        ct: &<K::Scheme as Scheme>::Ciphertext,
+        bound: f64,
+        together: usize,
+    ) -> Result<()> {
+        self.key.check_shared(ct, bound, together)
+    }
     fn decrypt_shared<R: CryptoRng + ?Sized>(
         &self,
         ct: &<K::Scheme as Scheme>::Ciphertext,

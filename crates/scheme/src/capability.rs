@@ -299,6 +299,20 @@ pub trait Decrypt: Sync {
         &self,
         ct: &<Self::Scheme as Scheme>::Ciphertext,
     ) -> Result<Vec<<Self::Scheme as Scheme>::Value>>;
+    /// Whether [`decrypt_shared`](Self::decrypt_shared) would take this ciphertext, as one of `together` results: asked of all of
+    /// them before the first, so that none is shared, and counted, where another is refused. By default nothing is.
+    ///
+    /// # Errors
+    /// As `decrypt_shared`, but for what only decryption finds.
+    fn check_shared(
+        &self,
+        ct: &<Self::Scheme as Scheme>::Ciphertext,
+        bound: f64,
+        together: usize,
+    ) -> Result<()> {
+        let _ = (ct, bound, together);
+        Ok(())
+    }
     /// All slots, with noise added so that the result can be shown to others (IND-CPA-D, eprint 2020/1533, 2022/816).
     ///
     /// The noise follows `bound`, the owner's own bound on the error of every slot. The bound that a ciphertext carries

@@ -132,6 +132,27 @@ class SecretKey:
         """
         return self._core.shared_left
 
+    def shared_error_bound(self, array: EncryptedArray, bound: float | None = None) -> float:
+        """Bound on the error of every value of ``decrypt(array, share=True, bound=bound)``: nothing is decrypted or counted.
+
+        Parameters
+        ----------
+        array : EncryptedArray
+            Under CKKS.
+        bound : float, optional
+            Your own bound on the error before the noise. Default ``array.error_bound``.
+
+        Returns
+        -------
+        float
+            Where it is above a sixteenth of the declared range of the values, `decrypt` refuses.
+        """
+        if not isinstance(array, EncryptedArray):
+            raise argument("shared_error_bound", kind(array), "an EncryptedArray", _instead_of_array(array))
+        given = array.error_bound if bound is None else bound
+        own = real_number(given, "shared_error_bound: bound", "a bound on the error of every value")
+        return self._core.shared_error_bound(array._core, own)
+
     def public_key(self) -> PublicKey:
         """The key of those who contribute data: it encrypts, and cannot decrypt.
 
@@ -248,7 +269,7 @@ class SecretKey:
             raise argument("decrypt", kind(array), "an EncryptedArray", _instead_of_array(array))
         if bound is not None and not share:
             hint = "without `share=True` nothing is added to the result"
-            raise argument("decrypt", "`bound=` alone", "`bound=` goes with `share=True`", hint)
+            raise argument("decrypt", "`bound=` alone", "`bound=` together with `share=True`", hint)
         own = None if bound is None else real_number(bound, "decrypt: bound", "a bound on the error of every value")
         with Reporter("decryption", "ciphertexts", array.ciphertexts) as reporter:
             return np.asarray(self._core.decrypt(array._core, share, own, reporter.callback))

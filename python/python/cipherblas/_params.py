@@ -151,9 +151,8 @@ class CkksParams(Params):
     precision_bits : int, default 25
         The product of two fresh values in [-1, 1] is right to ``2**-precision_bits``, by bound. 8 to 44.
     integer_bits : int, default 10
-        Results are below ``2**integer_bits`` in absolute value. Decryption refuses those beyond, for certain up to some 256
-        times that at the default precision (``print(params)`` tells); further out values wrap around, and a single one passes
-        once in some 300 times. 0 to 40.
+        Results are below ``2**integer_bits`` in absolute value. Decryption refuses those beyond, for certain up to
+        :attr:`capacity`, mostly some 256 times that; further out values wrap around, and not all are noticed. 0 to 40.
     security : {128, 192, 256}, default 128
         Security level in bits, classical, by the table of the 2024 guidelines.
     slots : int, optional
@@ -237,6 +236,18 @@ class CkksParams(Params):
         bits = self._core.integer_bits
         assert bits is not None
         return bits
+
+    @property
+    def capacity(self) -> float:
+        """Results up to this absolute value are right, or refused at decryption; beyond it they wrap around.
+
+        Some ``2**8 * max_value``, where that is cheap. A value that wrapped around passes for a valid one with probability
+        ``1.25 * max_value / capacity``: a few small or very deep parameters have next to no room (a capacity of
+        ``1.4 * max_value``), and notice little. Ask for more ``integer_bits`` where that matters.
+        """
+        capacity = self._core.capacity
+        assert capacity is not None
+        return capacity
 
     @property
     def sharing(self) -> int:

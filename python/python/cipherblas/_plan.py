@@ -196,7 +196,10 @@ class Plan:
 
     @property
     def needed_bits(self) -> int | None:
-        """The ``integer_bits`` (BFV: ``plaintext_bits``) that hold every value on the way, if all inputs declared bounds."""
+        """The ``integer_bits`` (BFV: ``plaintext_bits``, one more for the sign) that hold every value on the way.
+
+        None unless all inputs declared bounds.
+        """
         magnitude = self.magnitude
         if magnitude is None:
             return None
@@ -205,7 +208,10 @@ class Plan:
 
     @property
     def fits(self) -> bool | None:
-        """Whether the parameters hold every value on the way: ``magnitude`` against ``params.max_value``."""
+        """Whether the parameters hold every value on the way: ``magnitude`` against ``params.max_value``.
+
+        None, which is no answer, unless all inputs declared bounds: compare with ``is False``.
+        """
         magnitude = self.magnitude
         return None if magnitude is None else magnitude <= self.params.max_value
 
@@ -236,6 +242,10 @@ class Plan:
         ]
         if self.magnitude is not None:
             lines.append(f"values               up to {self.magnitude:.6g} on the way{self._beyond()}")
+        else:
+            lines.append(
+                "values               unknown: `cb.Input(shape, bound=...)` for all inputs tells whether they fit"
+            )
         seconds = self.seconds
         if seconds is not None:
             lines.append(f"estimated time       {sum(seconds.values()):.3g} s on one thread")

@@ -16,6 +16,7 @@ Examples
 
 from __future__ import annotations
 
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -141,7 +142,9 @@ class Reporter:
                 warnings.simplefilter("ignore")
                 from tqdm.auto import tqdm
 
+                # A terminal that does not tell its width has none for tqdm, which then draws nothing.
                 self._bar = tqdm(
+                    ncols=None if _in_notebook() else shutil.get_terminal_size().columns,
                     desc=self._operation,
                     total=self._total if total is None else total,
                     unit=f" {self._unit}",

@@ -141,6 +141,9 @@ fn decrypt_blocks_shared<K: Decrypt, R: CryptoRng + ?Sized>(
 ) -> Result<Vec<Vec<<K::Scheme as Scheme>::Value>>> {
     blocks
         .iter()
+        .try_for_each(|ct| key.check_shared(ct, bound, blocks.len()))?;
+    blocks
+        .iter()
         .map(|ct| key.decrypt_shared(ct, bound, rng))
         .collect()
 }

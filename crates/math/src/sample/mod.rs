@@ -142,11 +142,9 @@ pub fn gaussian_flood_wide<R: CryptoRng + ?Sized>(
     }
     let grid = (sigma / MAX_FLOOD_SIGMA).log2().ceil().exp2();
     let narrow = 256.0 * grid;
-    gaussian_flood(
-        rng,
-        ((sigma - narrow) * (sigma + narrow)).sqrt() / grid,
-        coarse,
-    )?;
+    // The logarithm's rounding may leave it just above.
+    let wide = ((sigma - narrow) * (sigma + narrow)).sqrt() / grid;
+    gaussian_flood(rng, wide.min(MAX_FLOOD_SIGMA), coarse)?;
     for x in coarse.iter_mut() {
         *x *= grid;
     }
@@ -361,6 +359,8 @@ mod tests {
             limit,
             1.0001 * limit,
             1.9 * limit,
+            (2.0 * limit).next_up(),
+            (2f64.powi(20) * limit).next_up(),
             1e18,
             MAX_WIDE_FLOOD_SIGMA,
         ] {

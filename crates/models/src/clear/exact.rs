@@ -87,7 +87,8 @@ impl Normal {
     }
 
     /// The shortest minimizer of `|(gram + diag(penalties)) w - moment|`; weights behind the penalties have none.
-    pub(crate) fn solve_deficient(&self, penalties: &[f64], cutoff: f64) -> Vec<f64> {
+    /// Second, how many directions were told apart.
+    pub(crate) fn solve_deficient(&self, penalties: &[f64], cutoff: f64) -> (Vec<f64>, usize) {
         // Sums over rows fill the lower triangle only.
         let lower: Vec<f64> = self.lower().collect();
         let Self {
@@ -95,10 +96,22 @@ impl Normal {
             mut gram,
             moment,
         } = Self::from_lower(&lower, &self.moment);
+        // One large penalty is no reason to take every other direction for zero: with penalties of the size of the sums at most.
+        let largest = (0..n).map(|i| gram[i * n + i]).fold(0.0, f64::max);
+        let mut unit = vec![1.0; n];
         for (i, penalty) in penalties.iter().enumerate() {
             gram[i * n + i] += penalty;
+            if largest > 0.0 {
+                unit[i] = (1.0 + penalty / largest).sqrt().recip();
+            }
         }
-        least_norm(n, &gram, &moment, cutoff)
+        for (row, u) in gram.chunks_exact_mut(n).zip(&unit) {
+            row.iter_mut().zip(&unit).for_each(|(g, v)| *g *= u * v);
+        }
+        let scaled: Vec<f64> = moment.iter().zip(&unit).map(|(m, u)| m * u).collect();
+        let (mut weights, rank) = least_norm(n, &gram, &scaled, cutoff);
+        weights.iter_mut().zip(&unit).for_each(|(w, u)| *w *= u);
+        (weights, rank)
     }
 }
 

@@ -6,11 +6,11 @@ use crate::table::dot;
 const MAX_SWEEPS: usize = 40;
 
 /// The shortest `x` that minimizes `|A x - b|`, for a row-major `n x n` matrix. Singular values of at most `cutoff` times the
-/// largest count as zero.
+/// largest count as zero; how many do not comes second.
 ///
 /// One-sided Jacobi: rotations `V` make the rows of `G = V' A` orthogonal, so that `A = V G` is a decomposition with
 /// singular values `|g_i|`.
-pub(crate) fn least_norm(n: usize, a: &[f64], b: &[f64], cutoff: f64) -> Vec<f64> {
+pub(crate) fn least_norm(n: usize, a: &[f64], b: &[f64], cutoff: f64) -> (Vec<f64>, usize) {
     debug_assert_eq!((a.len(), b.len()), (n * n, n));
     let mut g: Vec<Vec<f64>> = a.chunks_exact(n).map(<[f64]>::to_vec).collect();
     let mut v: Vec<Vec<f64>> = (0..n)
@@ -45,13 +45,15 @@ pub(crate) fn least_norm(n: usize, a: &[f64], b: &[f64], cutoff: f64) -> Vec<f64
     let singular: Vec<f64> = g.iter().map(|row| length(row)).collect();
     let least = cutoff * singular.iter().copied().fold(0.0, f64::max);
     let mut x = vec![0.0; n];
+    let mut rank = 0;
     for ((g, v), s) in g.iter().zip(&v).zip(singular) {
         if s > least {
+            rank += 1;
             let part = dot(v, b) / (s * s);
             x.iter_mut().zip(g).for_each(|(x, g)| *x += part * g);
         }
     }
-    x
+    (x, rank)
 }
 
 fn rotate(rows: &mut [Vec<f64>], p: usize, q: usize, cosine: f64, sine: f64) {
@@ -86,7 +88,7 @@ mod tests {
             let b = &seed[144..144 + n];
             let mut expected = b.to_vec();
             Cholesky::new(n, &a).unwrap().solve(&mut expected);
-            for (got, want) in least_norm(n, &a, b, 1e-12).iter().zip(&expected) {
+            for (got, want) in least_norm(n, &a, b, 1e-12).0.iter().zip(&expected) {
                 prop_assert!((got - want).abs() < 1e-9 * (1.0 + want.abs()));
             }
         }
@@ -99,7 +101,7 @@ mod tests {
             let a = gram(span, n);
             let b = &seed[64..64 + n];
             let cutoff = 1e-10;
-            let x = least_norm(n, &a, b, cutoff);
+            let x = least_norm(n, &a, b, cutoff).0;
             let residual: Vec<f64> = a.chunks_exact(n).zip(b).map(|(row, b)| dot(row, &x) - b).collect();
             let scale = 1.0 + x.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             for row in a.chunks_exact(n) {
@@ -120,18 +122,19 @@ mod tests {
     #[test]
     fn by_hand() {
         // Two equal features share the weight.
-        let x = least_norm(2, &[1.0, 1.0, 1.0, 1.0], &[3.0, 3.0], 1e-7);
+        let (x, rank) = least_norm(2, &[1.0, 1.0, 1.0, 1.0], &[3.0, 3.0], 1e-7);
+        assert_eq!(rank, 1);
         assert!(
             (x[0] - 1.5).abs() < 1e-12 && (x[1] - 1.5).abs() < 1e-12,
             "{x:?}"
         );
         // What is below the cutoff is zero, what is above is not.
         assert_eq!(
-            least_norm(2, &[1.0, 0.0, 0.0, 1e-8], &[2.0, 1.0], 1e-7),
+            least_norm(2, &[1.0, 0.0, 0.0, 1e-8], &[2.0, 1.0], 1e-7).0,
             [2.0, 0.0]
         );
-        let x = least_norm(2, &[1.0, 0.0, 0.0, 1e-6], &[2.0, 1.0], 1e-7);
+        let x = least_norm(2, &[1.0, 0.0, 0.0, 1e-6], &[2.0, 1.0], 1e-7).0;
         assert!((x[1] - 1e6).abs() < 1e-3, "{x:?}");
-        assert_eq!(least_norm(1, &[0.0], &[1.0], 1e-7), [0.0]);
+        assert_eq!(least_norm(1, &[0.0], &[1.0], 1e-7).0, [0.0]);
     }
 }

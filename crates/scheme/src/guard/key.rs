@@ -60,6 +60,14 @@ impl<K: Decrypt + ?Sized> Decrypt for GuardedKey<'_, K> {
         self.watch.begin(1)?;
         self.key.decrypt(ct)
     }
+    fn check_shared(
+        &self,
+        ct: &<K::Scheme as Scheme>::Ciphertext,
+        bound: f64,
+        together: usize,
+    ) -> Result<()> {
+        self.key.check_shared(ct, bound, together)
+    }
     fn decrypt_shared<R: CryptoRng + ?Sized>(
         &self,
         ct: &<K::Scheme as Scheme>::Ciphertext,

@@ -93,16 +93,17 @@ def one_for_each_row(operation: str, shape: tuple[int, ...], rows: int) -> None:
 
 def within(operation: str, values: npt.NDArray[Any], bound: float) -> None:
     """Refuse values beyond the bound that parameters were planned for: results would not decrypt."""
-    largest = float(np.abs(values).max(initial=0.0))
-    # What is no number is refused by encryption, with its place.
-    if bound < largest < math.inf:
+    # What is no number is refused by encryption.
+    beyond = np.argwhere(np.isfinite(values) & (np.abs(values) > bound))
+    if len(beyond):
+        place = f"row {beyond[0][0]}" + (f", column {beyond[0][1]}" if values.ndim == 2 else "")
         hint = (
             "scale the features and targets, or plan for larger values: `plan(X, bound=...)`, `encrypt(..., plan=plan)`"
         )
         raise EncodingError(
-            f"{operation}: got a value of {largest:.6g}, expected at most {bound:g} in absolute value; {hint}",
+            f"{operation}: got a value beyond the bound in {place}, expected at most {bound:g} in absolute value; {hint}",
             operation=operation,
-            got=f"{largest:.6g}",
+            got=f"a value beyond the bound in {place}",
             expected=f"at most {bound:g}",
             hint=hint,
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
 
 from cipherblas import _core as _native
 from cipherblas._array import EncryptedArray, Packing
@@ -289,7 +291,8 @@ class EncryptedNormalEquations:
         Raises
         ------
         ParameterError
-            If the features are linearly dependent, up to the noise, and there is no penalty.
+            If the features are linearly dependent, up to the noise, and there is no penalty; with ``share``, if the noise moves the
+            weights by more than an eighth of the largest.
         """
         coef, intercept = self._solve(sk, share=share, bound=bound)
         return self._template._fitted(coef, intercept, 1)
@@ -315,8 +318,36 @@ class EncryptedNormalEquations:
                 expected=f"at most {left}",
                 hint=hint,
             )
+        penalty = self._template._penalty()
         gram, moment = (sk.decrypt(part, share=share, bound=bound) for part in parts)
-        return _native.solve_normal_equations(self.n_features_in_, gram, moment, self._template._penalty(), scaler)
+        coef, intercept, rank = _native.solve_normal_equations(self.n_features_in_, gram, moment, penalty, scaler)
+        if share:
+            self._not_drowned(coef, [sk.decrypt(part) for part in parts])
+        elif scaler is not None and rank < self.n_features_in_ and penalty == 0:
+            warnings.warn(
+                f"{self.n_features_in_ - rank} of {self.n_features_in_} features depend on the others, up to the precision of "
+                "encrypted equations: the weights are the shortest that explain the targets. Drop such features, or use `Ridge`",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return coef, intercept
+
+    def _not_drowned(self, shared: npt.NDArray[Any], exact: list[npt.NDArray[Any]]) -> None:
+        """Noise of the equations grows in the weights where features resemble each other."""
+        penalty = self._template._penalty()
+        gram, moment = exact
+        coef, _, _ = _native.solve_normal_equations(self.n_features_in_, gram, moment, penalty, None)
+        off, largest = np.abs(shared - coef).max(), np.abs(coef).max()
+        if not off <= largest / 8:
+            hint = "features that resemble each other amplify the noise: drop some, use a penalty (`Ridge`), or smaller bounds"
+            raise ParameterError(
+                f"sharing: got weights that the noise moved by over an eighth of the largest, expected less; {hint}. "
+                "What was decrypted counts as shared",
+                operation="sharing",
+                got="weights that the noise moved by over an eighth of the largest",
+                expected="less",
+                hint=hint,
+            )
 
     def to_bytes(self) -> tuple[bytes, bytes]:
         """Both parts, serialized: for :meth:`load`."""
