@@ -4,7 +4,7 @@ use crate::convert::{Number, Plain};
 use crate::error::{raise, unsupported};
 use crate::keys::{AnyEvaluator, EvaluationKeys};
 use crate::run::{Job, long, short, threads};
-use cipherblas::linalg::array::{ArrayPacking, Computes, EncryptedArray, Index};
+use cipherblas::linalg::array::{ArrayPacking, Computes, EncryptedArray, Fill, Index};
 use cipherblas::linalg::plan::Tracer;
 use cipherblas::linalg::{EncryptedMatrix, EncryptedVector, PlainMatrix};
 use cipherblas::scheme::guard::{Guarded, Watch};
@@ -393,15 +393,47 @@ fn two_kinds(py: Python<'_>, a: &AnyArray, b: &AnyArray) -> PyErr {
 /// An index along one axis: `(start, length, step)`; without a length the axis goes.
 type Along = (usize, Option<usize>, isize);
 
-fn wire<S: Watched + Wire>(py: Python<'_>, array: &EncryptedArray<S>) -> PyResult<Vec<u8>> {
-    compute(
+/// The bytes of an array, written where `place` makes room for them while the interpreter's lock is held.
+fn wire<S: Watched + Wire, T: Send>(
+    py: Python<'_>,
+    array: &EncryptedArray<S>,
+    place: impl Fn(Python<'_>, usize, &mut Fill<'_>) -> PyResult<T> + Sync,
+) -> PyResult<T> {
+    let mut failed = None;
+    let refused = &mut failed;
+    let written = compute(
         py,
         Effort::Bytes,
         None,
         [array],
-        |[a]| a.to_bytes(),
+        |[a]| {
+            a.to_bytes_in(&mut |bytes, fill| {
+                Python::attach(|py| place(py, bytes, fill)).map_err(|error| {
+                    *refused = Some(error);
+                    Error::Interrupted
+                })
+            })
+        },
         |bytes, _| Ok(bytes),
-    )
+    );
+    match failed {
+        Some(error) => Err(error),
+        None => written,
+    }
+}
+
+fn new_bytes(py: Python<'_>, len: usize, fill: &mut Fill<'_>) -> PyResult<Py<PyBytes>> {
+    PyBytes::new_with(py, len, |out| {
+        py.detach(|| fill(out));
+        Ok(())
+    })
+    .map(Bound::unbind)
+}
+
+fn new_buffer(py: Python<'_>, len: usize, fill: &mut Fill<'_>) -> PyResult<Py<PyArray1<u8>>> {
+    let mut out = vec![0; len];
+    py.detach(|| fill(&mut out));
+    Ok(PyArray1::from_vec(py, out).unbind())
 }
 
 #[pymethods]
@@ -790,11 +822,23 @@ impl Array {
 
     /// The array as it is sent; nothing of keys or parameters but their ids.
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.wire(py)?))
+        let bytes = match &self.inner {
+            AnyArray::Ckks(a) => wire(py, a, new_bytes),
+            AnyArray::Bfv(a) => wire(py, a, new_bytes),
+            AnyArray::Paillier(a) => wire(py, a, new_bytes),
+            _ => Err(self.no_bytes(py)),
+        };
+        bytes.map(|bytes| bytes.into_bound(py))
     }
     /// As `to_bytes`, as an array of bytes that is moved out, not copied.
     fn to_buffer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u8>>> {
-        Ok(PyArray1::from_vec(py, self.wire(py)?))
+        let bytes = match &self.inner {
+            AnyArray::Ckks(a) => wire(py, a, new_buffer),
+            AnyArray::Bfv(a) => wire(py, a, new_buffer),
+            AnyArray::Paillier(a) => wire(py, a, new_buffer),
+            _ => Err(self.no_bytes(py)),
+        };
+        bytes.map(|bytes| bytes.into_bound(py))
     }
     /// What is needed beside the bytes to read them without keys: parameters, under Paillier the public key with them.
     fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -847,14 +891,6 @@ impl Array {
             "serialization",
             "arrays of a plan hold no values; encrypt some",
         )
-    }
-    fn wire(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
-        match &self.inner {
-            AnyArray::Ckks(a) => wire(py, a),
-            AnyArray::Bfv(a) => wire(py, a),
-            AnyArray::Paillier(a) => wire(py, a),
-            _ => Err(self.no_bytes(py)),
-        }
     }
 }
 

@@ -347,3 +347,17 @@ def test_keys_that_came_as_bytes_mark_what_they_compute():
         with pytest.raises(cb.ParameterError, match="your own bound"):
             sk.decrypt(array, share=True)
     sk.decrypt(x.bind(ek).sum(), share=True)
+
+
+def test_bytes_of_ciphertexts_of_two_lengths():
+    """Fresh ciphertexts of the secret key have half the length of others."""
+    sk = cb.SecretKey.generate(cb.CkksParams(depth=1))
+    values = np.linspace(-1, 1, 3 * sk.params.slots)
+    fresh = sk.encrypt(values[: sk.params.slots])
+    computed = sk.encrypt(values[sk.params.slots :]) + 0.0
+    both = np.concatenate([fresh, computed])
+    assert both.ciphertexts == 3
+    assert 2 * len(fresh.to_bytes()) < len(both.to_bytes()) < 6 * len(fresh.to_bytes())
+    again = sk.load(both.to_bytes())
+    assert np.abs(sk.decrypt(again) - values).max() <= again.error_bound
+    assert np.abs(sk.decrypt(pickle.loads(pickle.dumps(both))) - values).max() <= again.error_bound

@@ -3,7 +3,7 @@
 use crate::encrypted::{EncryptedMatrix, EncryptedVector};
 use crate::packing::{Diagonal, Factor, MatrixPacking, Order, Skewed, Tile, VectorPacking};
 use crate::shape::check_dims;
-use cipherblas_scheme::wire::{Expected, Header, Kind, Reader, Writer};
+use cipherblas_scheme::wire::{Expected, Header, Kind, Reader, Writer, seal_around, sealed_len};
 use cipherblas_scheme::{Error, Result, Wire};
 
 /// Code of the first skewed packing: factor, order and layers are in three bits.
@@ -23,15 +23,63 @@ pub(crate) fn seal(
         let bytes = bytes?;
         if header.is_none() {
             let inner = Header::peek(&bytes)?;
-            writer.reserve(cipherblas_scheme::wire::sealed_len(
-                64 + count * (bytes.len() + size_of::<u64>()),
-            ));
+            writer.reserve(sealed_len(64 + count * (bytes.len() + size_of::<u64>())));
             header = Some(Header::new(kind, inner.scheme, inner.parameters, inner.key));
         }
         writer.bytes(&bytes);
     }
     let header = header.expect("an array has at least one part");
     Ok(writer.seal(&header))
+}
+
+/// Writes an object to the bytes it is given.
+pub type Fill<'a> = dyn FnMut(&mut [u8]) + Send + 'a;
+/// Makes room for so many bytes, has them filled, and returns what holds them.
+pub type Place<'a, T> = dyn FnMut(usize, &mut Fill<'_>) -> Result<T> + 'a;
+
+/// As [`seal`], to where `place` says, with no buffer between. Parts of one length, as they mostly are, are written one after
+/// another; others are collected first.
+pub(crate) fn seal_in<T>(
+    kind: Kind,
+    shape: Writer,
+    count: usize,
+    part: impl Fn(usize) -> Vec<u8> + Sync,
+    place: &mut Place<'_, T>,
+) -> Result<T> {
+    const LENGTH: usize = size_of::<u64>();
+    let shape = shape.into_bytes();
+    let first = part(0);
+    let inner = Header::peek(&first)?;
+    let header = Header::new(kind, inner.scheme, inner.parameters, inner.key);
+    let each = first.len();
+    let payload = shape.len() + count * (LENGTH + each);
+    let mut even = true;
+    let placed = place(sealed_len(payload), &mut |out: &mut [u8]| {
+        let at = out.len() - payload;
+        let (before, slots) = out[at..].split_at_mut(shape.len());
+        before.copy_from_slice(&shape);
+        for (k, slot) in slots.chunks_exact_mut(LENGTH + each).enumerate() {
+            let later = (k > 0).then(|| part(k));
+            let bytes = later.as_ref().unwrap_or(&first);
+            if bytes.len() != each {
+                even = false;
+                return;
+            }
+            let (length, body) = slot.split_at_mut(LENGTH);
+            length.copy_from_slice(&(each as u64).to_le_bytes());
+            body.copy_from_slice(bytes);
+        }
+        seal_around(&header, out, payload);
+    })?;
+    if even {
+        return Ok(placed);
+    }
+    let mut writer = Writer::new();
+    writer.raw(&shape);
+    let bytes = seal(kind, writer, (0..count).map(|k| Ok(part(k))))?;
+    place(bytes.len(), &mut |out: &mut [u8]| {
+        out.copy_from_slice(&bytes)
+    })
 }
 
 /// Opens an envelope of `kind`, whatever scheme and key it names: the ciphertexts inside are checked against the evaluator,
@@ -106,13 +154,17 @@ impl<S: Wire> EncryptedVector<S> {
     /// # Errors
     /// None for ciphertexts that the scheme wrote correctly.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let ev = self.evaluator();
+        let parts = self.ciphertexts().map(|ct| Ok(ev.write_ciphertext(ct)));
+        seal(Kind::Vector, self.shape_bytes(), parts)
+    }
+
+    pub(crate) fn shape_bytes(&self) -> Writer {
         let mut shape = Writer::new();
         shape.u64(self.len() as u64);
         shape.u64(self.packing().repeat() as u64);
         shape.u64(self.packing().period() as u64);
-        let ev = self.evaluator();
-        let parts = self.ciphertexts().map(|ct| Ok(ev.write_ciphertext(ct)));
-        seal(Kind::Vector, shape, parts)
+        shape
     }
 
     /// Reads and checks a vector, and binds it to `evaluator`.
@@ -139,6 +191,12 @@ impl<S: Wire> EncryptedMatrix<S> {
     /// # Errors
     /// None for ciphertexts that the scheme wrote correctly.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let ev = self.evaluator();
+        let parts = self.ciphertexts().map(|ct| Ok(ev.write_ciphertext(ct)));
+        seal(Kind::Matrix, self.shape_bytes(), parts)
+    }
+
+    pub(crate) fn shape_bytes(&self) -> Writer {
         let mut shape = Writer::new();
         shape.u64(self.rows() as u64);
         shape.u64(self.cols() as u64);
@@ -161,9 +219,7 @@ impl<S: Wire> EncryptedMatrix<S> {
         };
         shape.u8(code);
         parts.iter().for_each(|&n| shape.u64(n as u64));
-        let ev = self.evaluator();
-        let parts = self.ciphertexts().map(|ct| Ok(ev.write_ciphertext(ct)));
-        seal(Kind::Matrix, shape, parts)
+        shape
     }
 
     /// Reads and checks a matrix, and binds it to `evaluator`.

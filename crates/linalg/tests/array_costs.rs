@@ -400,6 +400,12 @@ fn the_wire_keeps_every_dimension() {
     ] {
         let x = encrypt(&server, shape, &ArrayOptions::new().depth(2));
         let bytes = x.to_bytes().unwrap();
+        let placed = x.to_bytes_in(&mut |len, fill| {
+            let mut out = vec![0xff; len];
+            fill(&mut out);
+            Ok(out)
+        });
+        assert_eq!(placed.unwrap(), bytes);
         assert_eq!(Header::peek(&bytes).unwrap().kind, kind);
         let back = EncryptedArray::from_bytes(&server, &bytes).unwrap();
         assert_eq!((back.shape(), back.depth()), (shape.to_vec(), 2));

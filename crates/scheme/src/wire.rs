@@ -53,7 +53,7 @@ mod reader;
 mod writer;
 
 pub use bundle::{bundle, open_bundle};
-pub use envelope::{Expected, Header, receive, seal, sealed_len};
+pub use envelope::{Expected, Header, receive, seal, seal_around, sealed_len};
 pub use id::{Fingerprint, KeyId, ParameterId};
 pub use reader::Reader;
 pub use writer::Writer;

@@ -45,6 +45,8 @@ mod select;
 mod shape;
 mod wire;
 
+pub use crate::wire::{Fill, Place};
+
 pub use options::{ArrayOptions, ArrayPacking, Index, PlainArray};
 
 use crate::encrypted::{EncryptedMatrix, EncryptedVector};

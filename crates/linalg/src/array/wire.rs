@@ -3,7 +3,7 @@
 use super::{EncryptedArray, Repr};
 use crate::encrypted::{EncryptedMatrix, EncryptedVector};
 use crate::packing::VectorPacking;
-use crate::wire::{open, parts, seal};
+use crate::wire::{Place, open, parts, seal, seal_in};
 use cipherblas_scheme::wire::{Header, Kind, Reader, Writer};
 use cipherblas_scheme::{Error, Result, Wire};
 
@@ -23,6 +23,28 @@ impl<S: Wire> EncryptedArray<S> {
                 seal(Kind::Scalar, Writer::new(), parts)
             }
         }
+    }
+
+    /// As [`to_bytes`](Self::to_bytes), to where `place` says: it is told how many bytes there are, and has them filled.
+    /// Where ciphertexts differ in length it is called a second time, and what it made first is dropped.
+    ///
+    /// # Errors
+    /// What `place` returns.
+    pub fn to_bytes_in<T>(&self, place: &mut Place<'_, T>) -> Result<T> {
+        let (kind, shape) = match &self.repr {
+            Repr::Vector(v) => (Kind::Vector, v.shape_bytes()),
+            Repr::Matrix(m) => (Kind::Matrix, m.shape_bytes()),
+            Repr::Scalar(_) => (Kind::Scalar, Writer::new()),
+        };
+        let cts: Vec<&S::Ciphertext> = self.ciphertexts().collect();
+        let ev = self.evaluator();
+        seal_in(
+            kind,
+            shape,
+            cts.len(),
+            |k| ev.write_ciphertext(cts[k]),
+            place,
+        )
     }
 
     /// Reads and checks an array, and binds it to `evaluator`.

@@ -164,6 +164,17 @@ pub fn seal(header: &Header, payload: &[u8]) -> Vec<u8> {
     seal_parts(header, &[payload])
 }
 
+/// As [`seal`], around a payload that is in its place already: the last `payload_len` bytes of `out`, which has
+/// [`sealed_len`] of them.
+///
+/// # Panics
+/// If `out` has another length.
+pub fn seal_around(header: &Header, out: &mut [u8], payload_len: usize) {
+    assert_eq!(out.len(), sealed_len(payload_len), "room for the envelope");
+    let payload_at = out.len() - payload_len;
+    finish(header, out, payload_at);
+}
+
 /// As [`seal`], in the payload's own buffer: no second one where there is room for `sealed_len` bytes.
 pub(super) fn seal_in_place(header: &Header, mut payload: Vec<u8>) -> Vec<u8> {
     let len = payload.len();
