@@ -25,10 +25,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 #: Checks of scikit-learn's that are expected to fail, each with the reason.
+#: Linear models mostly pass it, as they are closer than asked for: some fits in a hundred are not within 1e-7.
 EXCEPTIONS = {
-    "LogisticRegression": {
-        "check_fit_idempotent": "encryption is randomized: two fits agree to the precision asked for, not to 1e-7",
-    },
+    "check_fit_idempotent": "encryption is randomized: two fits agree to the precision asked for, not to 1e-7",
 }
 
 
@@ -57,9 +56,7 @@ def roles(cancer):
 def test_scikit_learn_accepts_them(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = check_estimator(
-            estimator, expected_failed_checks=EXCEPTIONS.get(type(estimator).__name__, {}), on_fail=None, on_skip=None
-        )
+        results = check_estimator(estimator, expected_failed_checks=EXCEPTIONS, on_fail=None, on_skip=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert not failed
     assert sum(r["status"] == "passed" for r in results) > 40
