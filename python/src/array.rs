@@ -822,23 +822,13 @@ impl Array {
 
     /// The array as it is sent; nothing of keys or parameters but their ids.
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = match &self.inner {
-            AnyArray::Ckks(a) => wire(py, a, new_bytes),
-            AnyArray::Bfv(a) => wire(py, a, new_bytes),
-            AnyArray::Paillier(a) => wire(py, a, new_bytes),
-            _ => Err(self.no_bytes(py)),
-        };
-        bytes.map(|bytes| bytes.into_bound(py))
+        self.written(py, new_bytes)
+            .map(|bytes| bytes.into_bound(py))
     }
     /// As `to_bytes`, as an array of bytes that is moved out, not copied.
     fn to_buffer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u8>>> {
-        let bytes = match &self.inner {
-            AnyArray::Ckks(a) => wire(py, a, new_buffer),
-            AnyArray::Bfv(a) => wire(py, a, new_buffer),
-            AnyArray::Paillier(a) => wire(py, a, new_buffer),
-            _ => Err(self.no_bytes(py)),
-        };
-        bytes.map(|bytes| bytes.into_bound(py))
+        self.written(py, new_buffer)
+            .map(|bytes| bytes.into_bound(py))
     }
     /// What is needed beside the bytes to read them without keys: parameters, under Paillier the public key with them.
     fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -883,6 +873,18 @@ impl Array {
             inner: self.inner.and(py, operation, &other.inner, progress)?,
             received: self.received || other.received,
         })
+    }
+    fn written<T: Send>(
+        &self,
+        py: Python<'_>,
+        place: impl Fn(Python<'_>, usize, &mut Fill<'_>) -> PyResult<T> + Sync,
+    ) -> PyResult<T> {
+        match &self.inner {
+            AnyArray::Ckks(a) => wire(py, a, place),
+            AnyArray::Bfv(a) => wire(py, a, place),
+            AnyArray::Paillier(a) => wire(py, a, place),
+            _ => Err(self.no_bytes(py)),
+        }
     }
     fn no_bytes(&self, py: Python<'_>) -> PyErr {
         unsupported(

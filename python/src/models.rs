@@ -4,7 +4,7 @@ use crate::array::{AnyArray, Array, Ckks, Packing, Watched};
 use crate::buffer::Bytes;
 use crate::convert::{Plain, to_numpy};
 use crate::error::{OrRaise, raise, unsupported};
-use crate::keys::{AnyEvaluator, EvaluationKeys, SecretKey};
+use crate::keys::{AnyEvaluator, EvaluationKeys};
 use crate::run::{Job, long, short};
 use cipherblas::linalg::array::{ArrayPacking, EncryptedArray};
 use cipherblas::linalg::plan::Plan as Trace;
@@ -14,7 +14,7 @@ use cipherblas::models::{
     self, Batch, Degree, EncryptedNormalEquations, Intercept, LearningRate, Plannable, Scaling,
     Solver, Table, Whitening,
 };
-use cipherblas::scheme::{Encrypt, Error, KeySet, Result, Scheme};
+use cipherblas::scheme::{Error, KeySet, Result};
 use numpy::{PyArray1, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -542,26 +542,6 @@ impl EncryptedModel {
     #[getter]
     fn logistic(&self) -> bool {
         self.inner.kind() == models::Kind::Logistic
-    }
-    /// Bound on the error of weights that are decrypted to be shared, with the owner's own bound on their error.
-    fn shared_error_bound(&self, py: Python<'_>, key: &SecretKey, bound: f64) -> PyResult<f64> {
-        let Some(secret) = key.ckks() else {
-            return Err(unsupported(
-                py,
-                "this key",
-                "decrypting an encrypted model",
-                "use the key it was trained under",
-            ));
-        };
-        self.inner
-            .coef()
-            .ciphertexts()
-            .try_for_each(|ct| secret.scheme().check(ct))
-            .or_raise(py)?;
-        let weights = self.inner.coef().ciphertexts();
-        Ok(weights
-            .map(|ct| secret.shared_error_bound(ct, bound))
-            .fold(0.0, f64::max))
     }
     fn bind(&self, py: Python<'_>, keys: &EvaluationKeys) -> PyResult<Self> {
         let evaluator = ckks_keys(py, keys)?;

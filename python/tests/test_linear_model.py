@@ -425,7 +425,7 @@ def test_shared_models_of_descent(cancer):
         model.decrypt(sk, share=True, bound=1e6 * bound)
     assert sk.shared_left == 1
     shared = model.decrypt(sk, share=True, bound=bound)
-    tolerance = model._core.shared_error_bound(sk._core, bound)
+    tolerance = sk.shared_error_bound(cb.EncryptedArray._wrap(model._core.weights), bound)
     assert tolerance < 0.01
     np.testing.assert_allclose(shared.coef_, exact.coef_, atol=tolerance)
     np.testing.assert_allclose(shared.intercept_, exact.intercept_, atol=tolerance)

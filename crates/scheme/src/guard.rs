@@ -91,16 +91,18 @@ impl Watch {
 
     /// Counts what was done outside of an evaluator, such as making a key.
     pub fn advance(&self, operations: u64) {
-        if let Some(poll) = &self.poll {
-            poll(self);
-        }
+        self.call_poll();
         self.operations.fetch_add(operations, Ordering::Relaxed);
     }
 
-    fn look(&self) -> Result<()> {
+    fn call_poll(&self) {
         if let Some(poll) = &self.poll {
             poll(self);
         }
+    }
+
+    fn look(&self) -> Result<()> {
+        self.call_poll();
         if self.stopped() {
             return Err(Error::Interrupted);
         }

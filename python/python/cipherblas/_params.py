@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from cipherblas import _core as _native
 from cipherblas._bytes import Buffer, as_bytes
 
 __all__ = ["BfvParams", "CkksParams", "PaillierParams", "Params"]
+
+
+_T = TypeVar("_T")
+
+
+def _given(setting: _T | None) -> _T:
+    """A setting that the scheme has."""
+    assert setting is not None
+    return setting
 
 
 class Params:
@@ -226,16 +235,12 @@ class CkksParams(Params):
     @property
     def precision_bits(self) -> int:
         """The product of two fresh values in [-1, 1] is right to ``2**-precision_bits``."""
-        bits = self._core.precision_bits
-        assert bits is not None
-        return bits
+        return _given(self._core.precision_bits)
 
     @property
     def integer_bits(self) -> int:
         """Results are below ``2**integer_bits`` in absolute value: ``max_value``."""
-        bits = self._core.integer_bits
-        assert bits is not None
-        return bits
+        return _given(self._core.integer_bits)
 
     @property
     def capacity(self) -> float:
@@ -245,16 +250,12 @@ class CkksParams(Params):
         ``1.25 * max_value / capacity``: a few small or very deep parameters have next to no room (a capacity of
         ``1.4 * max_value``), and notice little. Ask for more ``integer_bits`` where that matters.
         """
-        capacity = self._core.capacity
-        assert capacity is not None
-        return capacity
+        return _given(self._core.capacity)
 
     @property
     def sharing(self) -> int:
         """Results of each key that can be decrypted with ``share=True``."""
-        results = self._core.sharing
-        assert results is not None
-        return results
+        return _given(self._core.sharing)
 
     def _settings(self) -> str:
         sharing = f", sharing={self.sharing}" if self.sharing else ""
@@ -346,9 +347,7 @@ class BfvParams(Params):
         return params
 
     def _integers(self) -> tuple[int, int]:
-        bits = self._core.integers
-        assert bits is not None
-        return bits
+        return _given(self._core.integers)
 
     @property
     def plaintext_bits(self) -> int:
@@ -447,14 +446,10 @@ class PaillierParams(Params):
     @property
     def fraction_bits(self) -> int:
         """Bits after the binary point of values and weights."""
-        bits = self._core.precision_bits
-        assert bits is not None
-        return bits
+        return _given(self._core.precision_bits)
 
     def _sums(self) -> tuple[int, int]:
-        sums = self._core.sums
-        assert sums is not None
-        return sums
+        return _given(self._core.sums)
 
     @property
     def bits(self) -> int:
@@ -469,9 +464,7 @@ class PaillierParams(Params):
     @property
     def integer_bits(self) -> int:
         """Values and results are at most ``2**integer_bits`` in absolute value: ``max_value``."""
-        bits = self._core.integer_bits
-        assert bits is not None
-        return bits
+        return _given(self._core.integer_bits)
 
     @property
     def terms(self) -> int:

@@ -178,7 +178,7 @@ pub fn seal_around(header: &Header, out: &mut [u8], payload_len: usize) {
 /// As [`seal`], in the payload's own buffer: no second one where there is room for `sealed_len` bytes.
 pub(super) fn seal_in_place(header: &Header, mut payload: Vec<u8>) -> Vec<u8> {
     let len = payload.len();
-    let payload_at = Header::LEN + len.div_ceil(CHUNK) * HASH;
+    let payload_at = sealed_len(len) - len;
     payload.reserve_exact(payload_at);
     payload.resize(payload_at + len, 0);
     payload.copy_within(..len, payload_at);
@@ -206,7 +206,7 @@ fn finish(header: &Header, out: &mut [u8], payload_at: usize) {
 /// As [`seal`], the payload being all parts one after another.
 pub(super) fn seal_parts(header: &Header, parts: &[&[u8]]) -> Vec<u8> {
     let payload_len = parts.iter().map(|part| part.len()).sum::<usize>();
-    let payload_at = Header::LEN + payload_len.div_ceil(CHUNK) * HASH;
+    let payload_at = sealed_len(payload_len) - payload_len;
     let mut out = Vec::with_capacity(payload_at + payload_len);
     out.resize(payload_at, 0);
     parts.iter().for_each(|part| out.extend_from_slice(part));

@@ -218,7 +218,7 @@ class EncryptedModel:
         encrypted = EncryptedArray._wrap(self._core.weights)
         if share and bound is not None:
             # Asked before, as sharing counts. What the owner sees stays with the owner.
-            error = self._core.shared_error_bound(sk._core, float(bound))
+            error = sk.shared_error_bound(encrypted, bound)
             if not error < np.abs(sk.decrypt(encrypted)).max():
                 hint = 'declare smaller bounds, take fewer steps, or share the model of `solver="closed_form"`'
                 raise ParameterError(
